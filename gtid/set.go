@@ -1,0 +1,139 @@
+package gtid
+
+import "slices"
+
+// Set is a replication position. It is immutable, safe for concurrent use and
+// the size of a pointer. The zero Set is the empty one: it contains nothing and
+// every set contains it.
+//
+// Compare sets by [Set.Equal]. The operator == is allowed and quick, but says
+// only whether both are the same value in memory: equal sets may differ in it.
+type Set struct {
+	b *body
+}
+
+// body is what a Set points to. spans are normal (see normalise) and not empty.
+type body struct {
+	spans []span
+}
+
+// single is the body of a set of one span, which is what a write gets and what
+// most sessions keep: one allocation of 48 bytes.
+type single struct {
+	body
+	one [1]span
+}
+
+// newSet makes a Set of spans that are normal. It copies them, so that callers
+// may collect spans on their stack.
+func newSet(spans []span) Set {
+	switch len(spans) {
+	case 0:
+		return Set{}
+	case 1:
+		s := &single{one: [1]span{spans[0]}}
+		s.spans = s.one[:]
+		return Set{&s.body}
+	}
+	return Set{&body{spans: slices.Clone(spans)}}
+}
+
+// list returns the spans of a, for reading only.
+func (a Set) list() []span {
+	if a.b == nil {
+		return nil
+	}
+	return a.b.spans
+}
+
+// IsEmpty says whether a contains nothing.
+func (a Set) IsEmpty() bool { return a.b == nil }
+
+// Contains says whether everything in b is in a: the proof that a server at
+// position a has the writes b. Positions of different flavors prove nothing about
+// each other: the answer is false unless b is empty. It does not allocate.
+func (a Set) Contains(b Set) bool {
+	if a.b == b.b || b.b == nil {
+		return true
+	}
+	have := a.list()
+	for _, s := range b.b.spans {
+		i := search(have, s)
+		if i < 0 || !have[i].covers(s) {
+			return false
+		}
+		have = have[i:] // b is sorted: the next span is not before this one
+	}
+	return true
+}
+
+// Equal says whether a and b contain the same.
+func (a Set) Equal(b Set) bool {
+	return a.b == b.b || slices.Equal(a.list(), b.list())
+}
+
+// Union returns what is in a or in b. When one of them contains the other, that
+// one is returned as it is, without an allocation. Sets of different flavors may
+// be united; only a set that has both parts contains such a union.
+func (a Set) Union(b Set) Set {
+	if a.Contains(b) {
+		return a
+	}
+	if b.Contains(a) {
+		return b
+	}
+	var few [8]span
+	all := append(append(few[:0], a.list()...), b.list()...)
+	return newSet(normalise(all))
+}
+
+// Intersect returns what is in a and in b. It is meant for MySQL: the range that
+// [Set.Collapse] makes may name transactions that never existed, and the
+// intersection with what the primary has executed is free of them. It forgets
+// what b does not have, so b has to be everything that may still be asked for.
+func (a Set) Intersect(b Set) Set {
+	if b.Contains(a) {
+		return a
+	}
+	var few [8]span
+	both := few[:0]
+	x, y := a.list(), b.list()
+	for len(x) > 0 && len(y) > 0 {
+		if s, ok := x[0].common(y[0]); ok {
+			both = append(both, s)
+		}
+		if x[0].endsBefore(y[0]) {
+			x = x[1:]
+		} else {
+			y = y[1:]
+		}
+	}
+	return newSet(both)
+}
+
+// Collapse returns a set that contains a and has at most limit spans per source
+// (at least 1): a source that has more keeps one span, from its first number to
+// its last. So a set that grows by one write at a time stays small. The result is
+// stricter than a: it names the transactions in the gaps too, which may never come
+// to exist (see [Set.Intersect]).
+func (a Set) Collapse(limit int) Set {
+	spans := a.list()
+	if len(spans) <= max(limit, 1) {
+		return a
+	}
+	var few [8]span
+	kept := few[:0]
+	for len(spans) > 0 {
+		n := sameSource(spans)
+		if n > max(limit, 1) {
+			kept = append(kept, span{spans[0].source, spans[0].first, spans[n-1].last})
+		} else {
+			kept = append(kept, spans[:n]...)
+		}
+		spans = spans[n:]
+	}
+	if len(kept) == len(a.list()) {
+		return a
+	}
+	return newSet(kept)
+}
