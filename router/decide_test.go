@@ -1,0 +1,286 @@
+package router
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/stickyproxy/stickyproxy/gtid"
+)
+
+// now is the present of every row; at(-5s) is five seconds before.
+var now = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+func at(d time.Duration) time.Time { return now.Add(d) }
+
+func mustSet(t testing.TB, s string) gtid.Set {
+	t.Helper()
+	set, err := gtid.ParseMySQL(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
+const uuid = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
+
+// healthy is a replica that was fresh one second ago and has executed 1-10.
+func healthy(t testing.TB, incarnation string) Replica {
+	t.Helper()
+	return Replica{
+		Incarnation: incarnation, Up: true, ReadOnly: true, Replicating: true,
+		Executed: mustSet(t, uuid+":1-10"), FreshAsOf: at(-time.Second), Weight: 1,
+	}
+}
+
+// aRead is the query of a session that has seen nothing yet.
+func aRead() Query {
+	return Query{
+		Statement: Statement{Kind: Read, Reason: ReasonRead},
+		Window:    15 * time.Second, MaxLag: 30 * time.Second, Now: now,
+	}
+}
+
+// Ensure one replica serves exactly the reads that it may.
+func TestDecideOneReplica(t *testing.T) {
+	has, lacks := mustSet(t, uuid+":1-10"), mustSet(t, uuid+":11")
+	rows := []struct {
+		name  string
+		query func(*Query)
+		fleet func(*View)
+		want  Reason // ReasonRead: the replica
+	}{
+		{name: "nothing to see", want: ReasonRead},
+		{name: "no read", query: func(q *Query) { q.Statement = Statement{Reason: ReasonForUpdate} }, want: ReasonForUpdate},
+		{name: "zero statement", query: func(q *Query) { q.Statement = Statement{} }, want: ReasonNotUnderstood},
+		{name: "previous", query: func(q *Query) { q.Statement = Statement{Kind: Previous, Reason: ReasonPrevious} }, want: ReasonPrevious},
+		{name: "held", query: func(q *Query) { q.Held = ReasonTemporaryTable }, want: ReasonTemporaryTable},
+		{name: "statement before held", query: func(q *Query) { q.Held = ReasonXA; q.Statement = Statement{Reason: ReasonInto} }, want: ReasonInto},
+		{name: "mode primary", query: func(q *Query) { q.Mode = PrimaryOnly }, want: ReasonPrimaryMode},
+		{name: "unknown mode", query: func(q *Query) { q.Mode = 77 }, want: ReasonPrimaryMode},
+		{name: "not monitored", fleet: func(v *View) { v.Monitored = false }, want: ReasonNoMonitor},
+		{name: "writing", query: func(q *Query) { q.Need.Writing = true }, want: ReasonWriteInFlight},
+		{name: "writing, eventual", query: func(q *Query) { q.Need.Writing, q.Mode = true, Eventual }, want: ReasonWriteInFlight},
+		{name: "primary down", fleet: func(v *View) { v.PrimaryUp = false }, want: ReasonRead},
+
+		{name: "no replicas", fleet: func(v *View) { v.Replicas = nil }, want: ReasonNoReplica},
+		{name: "down", fleet: func(v *View) { v.Replicas[0].Up = false }, want: ReasonNoReplica},
+		{name: "writable", fleet: func(v *View) { v.Replicas[0].ReadOnly = false }, want: ReasonNoReplica},
+		{name: "not replicating", fleet: func(v *View) { v.Replicas[0].Replicating = false }, want: ReasonNoReplica},
+		{name: "freshness unknown", fleet: func(v *View) { v.Replicas[0].FreshAsOf = time.Time{} }, want: ReasonReplicaLate},
+		{name: "lag at the limit", fleet: func(v *View) { v.Replicas[0].FreshAsOf = at(-30 * time.Second) }, want: ReasonRead},
+		{name: "lag above the limit", fleet: func(v *View) { v.Replicas[0].FreshAsOf = at(-30*time.Second - 1) }, want: ReasonReplicaLate},
+		{name: "fresh as of the future", fleet: func(v *View) { v.Replicas[0].FreshAsOf = at(time.Second) }, want: ReasonRead},
+		{name: "late, eventual", query: func(q *Query) { q.Mode = Eventual }, fleet: func(v *View) { v.Replicas[0].FreshAsOf = at(-time.Minute) }, want: ReasonReplicaLate},
+		{name: "tried", query: func(q *Query) { q.Tried = 1 }, want: ReasonReplicaFailed},
+
+		{name: "auto: has the write", query: func(q *Query) { q.Need = Need{GTID: has, WroteAt: at(-1)} }, want: ReasonRead},
+		{name: "auto: lacks the write", query: func(q *Query) { q.Need = Need{GTID: lacks, WroteAt: at(-time.Hour)} }, want: ReasonReplicaBehind},
+		{name: "auto: unproven in the window", query: func(q *Query) { q.Need.UnprovenAt = at(-15*time.Second + 1) }, want: ReasonWroteRecently},
+		{name: "auto: unproven at the window's end", query: func(q *Query) { q.Need.UnprovenAt = at(-15 * time.Second) }, want: ReasonRead},
+		{name: "auto: window over, replica older", query: func(q *Query) { q.Need.UnprovenAt = at(-15 * time.Second) }, fleet: func(v *View) { v.Replicas[0].FreshAsOf = at(-16 * time.Second) }, want: ReasonReplicaBehind},
+		{name: "auto: window over, replica as old", query: func(q *Query) { q.Need.UnprovenAt = at(-15 * time.Second) }, fleet: func(v *View) { v.Replicas[0].FreshAsOf = at(-15 * time.Second) }, want: ReasonReplicaBehind},
+		{name: "auto: unproven and lacking", query: func(q *Query) { q.Need = Need{GTID: lacks, UnprovenAt: at(-time.Second)} }, want: ReasonWroteRecently},
+		{name: "auto: unproven over but lacking", query: func(q *Query) { q.Need = Need{GTID: lacks, UnprovenAt: at(-20 * time.Second)} }, want: ReasonReplicaBehind},
+
+		{name: "window: wrote in it", query: func(q *Query) { q.Mode = Window; q.Need = Need{GTID: has, WroteAt: at(-14 * time.Second)} }, want: ReasonWroteRecently},
+		{name: "window: passed", query: func(q *Query) { q.Mode = Window; q.Need = Need{GTID: lacks, WroteAt: at(-15 * time.Second)} }, want: ReasonRead},
+		{name: "window: passed, replica older", query: func(q *Query) { q.Mode = Window; q.Need.WroteAt = at(-15 * time.Second) }, fleet: func(v *View) { v.Replicas[0].FreshAsOf = at(-20 * time.Second) }, want: ReasonReplicaBehind},
+		{name: "window: never wrote", query: func(q *Query) { q.Mode = Window }, want: ReasonRead},
+		{name: "window: none", query: func(q *Query) { q.Mode, q.Window = Window, 0; q.Need.WroteAt = at(-2 * time.Second) }, want: ReasonRead},
+		{name: "window: wrote in the future", query: func(q *Query) { q.Mode = Window; q.Need.WroteAt = at(time.Second) }, want: ReasonWroteRecently},
+
+		{name: "gtid: has the write", query: func(q *Query) { q.Mode = GTID; q.Need = Need{GTID: has, WroteAt: at(-1)} }, want: ReasonRead},
+		{name: "gtid: lacks the write", query: func(q *Query) { q.Mode = GTID; q.Need.GTID = lacks }, want: ReasonReplicaBehind},
+		{name: "gtid: unproven long ago", query: func(q *Query) { q.Mode = GTID; q.Need = Need{GTID: has, UnprovenAt: at(-time.Hour)} }, want: ReasonUnproven},
+
+		{name: "eventual: just wrote", query: func(q *Query) { q.Mode = Eventual; q.Need = Need{GTID: lacks, WroteAt: at(-1), UnprovenAt: at(-1)} }, want: ReasonRead},
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			q, v := aRead(), View{Monitored: true, PrimaryUp: true, Replicas: []Replica{healthy(t, "a")}}
+			if r.query != nil {
+				r.query(&q)
+			}
+			if r.fleet != nil {
+				r.fleet(&v)
+			}
+			want := Decision{Replica: -1, Reason: r.want}
+			if r.want == ReasonRead {
+				want.Replica = 0
+			}
+			if got := Decide(&q, &v); got != want {
+				t.Errorf("got %d %s, want %d %s", got.Replica, got.Reason, want.Replica, want.Reason)
+			}
+		})
+	}
+}
+
+// Ensure the replica used last is used again while it may be, wherever it
+// stands in the view, and that a replica is not tried twice.
+func TestDecidePreferAndTried(t *testing.T) {
+	rows := []struct {
+		name     string
+		prefer   string
+		preferAt int
+		tried    uint64
+		down     []int
+		want     map[int]bool
+	}{
+		{name: "prefer", prefer: "c", want: map[int]bool{2: true}},
+		{name: "prefer with its place", prefer: "c", preferAt: 2, want: map[int]bool{2: true}},
+		{name: "prefer with a wrong place", prefer: "c", preferAt: 1, want: map[int]bool{2: true}},
+		{name: "prefer with a place outside", prefer: "c", preferAt: 99, want: map[int]bool{2: true}},
+		{name: "prefer with a negative place", prefer: "c", preferAt: -1, want: map[int]bool{2: true}},
+		{name: "preferred is gone", prefer: "z", want: map[int]bool{0: true, 1: true, 2: true}},
+		{name: "preferred is down", prefer: "c", down: []int{2}, want: map[int]bool{0: true, 1: true}},
+		{name: "preferred was tried", prefer: "c", tried: 1 << 2, want: map[int]bool{0: true, 1: true}},
+		{name: "two were tried", tried: 1<<0 | 1<<1, want: map[int]bool{2: true}},
+		{name: "all were tried", tried: 7, want: map[int]bool{-1: true}},
+		{name: "no preference", want: map[int]bool{0: true, 1: true, 2: true}},
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			v := View{Monitored: true, Replicas: []Replica{healthy(t, "a"), healthy(t, "b"), healthy(t, "c")}}
+			for _, i := range r.down {
+				v.Replicas[i].Up = false
+			}
+			got := map[int]bool{}
+			for i := range uint64(200) {
+				q := aRead()
+				q.Prefer, q.PreferAt, q.Tried, q.Rand = r.prefer, r.preferAt, r.tried, i
+				got[Decide(&q, &v).Replica] = true
+			}
+			if fmt.Sprint(got) != fmt.Sprint(r.want) {
+				t.Errorf("got %v, want %v", got, r.want)
+			}
+		})
+	}
+}
+
+// Ensure an unknown incarnation is nobody's preference.
+func TestDecideUnknownIncarnation(t *testing.T) {
+	v := View{Monitored: true, Replicas: []Replica{healthy(t, ""), healthy(t, "")}}
+	got := map[int]bool{}
+	for i := range uint64(100) {
+		q := aRead()
+		q.Rand = i
+		got[Decide(&q, &v).Replica] = true
+	}
+	if !got[0] || !got[1] {
+		t.Errorf("got replicas %v, want both", got)
+	}
+}
+
+// Ensure no replica from the 65th on is tried twice.
+func TestDecideManyTried(t *testing.T) {
+	v := View{Monitored: true}
+	for i := range 70 {
+		v.Replicas = append(v.Replicas, healthy(t, fmt.Sprint(i)))
+	}
+	for i := range uint64(1000) {
+		q := aRead()
+		q.Rand, q.Tried = i, 1<<3
+		if got := Decide(&q, &v).Replica; got < 0 || got == 3 || got >= 64 {
+			t.Fatalf("got replica %d with replica 3 tried", got)
+		}
+	}
+	q := aRead()
+	q.Tried = ^uint64(0)
+	if got, want := Decide(&q, &v), (Decision{Replica: -1, Reason: ReasonReplicaFailed}); got != want {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// Ensure reads are shared by weight, and that a weight below 1 counts as 1.
+func TestDecideWeights(t *testing.T) {
+	v := View{Monitored: true}
+	weights := []int{1, 3, 0, 5}
+	for i, w := range weights {
+		r := healthy(t, fmt.Sprint(i))
+		r.Weight = w
+		v.Replicas = append(v.Replicas, r)
+	}
+	const n = 100_000
+	count := make([]int, len(weights))
+	for i := range uint64(n) {
+		q := aRead()
+		q.Rand = mix(i)
+		count[Decide(&q, &v).Replica]++
+	}
+	for i, want := range []float64{0.1, 0.3, 0.1, 0.5} {
+		if got := float64(count[i]) / n; got < want-0.01 || got > want+0.01 {
+			t.Errorf("replica %d: got share %.3f, want %.1f", i, got, want)
+		}
+	}
+}
+
+// Ensure the reason is that of the replica which came nearest.
+func TestDecideMostTelling(t *testing.T) {
+	down, late, behind := healthy(t, "a"), healthy(t, "b"), healthy(t, "c")
+	down.Up = false
+	late.FreshAsOf = at(-time.Hour)
+	q := aRead()
+	q.Need.GTID = mustSet(t, uuid+":11")
+	rows := []struct {
+		name  string
+		fleet []Replica
+		want  Reason
+	}{
+		{"down", []Replica{down}, ReasonNoReplica},
+		{"down and late", []Replica{late, down}, ReasonReplicaLate},
+		{"down, late and behind", []Replica{down, behind, late}, ReasonReplicaBehind},
+	}
+	for _, r := range rows {
+		if got := Decide(&q, &View{Monitored: true, Replicas: r.fleet}); got.Replica != -1 || got.Reason != r.want {
+			t.Errorf("%s: got %d %s, want -1 %s", r.name, got.Replica, got.Reason, r.want)
+		}
+	}
+}
+
+// Ensure Decide allocates nothing.
+func TestDecideAllocatesNothing(t *testing.T) {
+	v := manyReplicas(t, 100)
+	q := aRead()
+	q.Need = Need{GTID: mustSet(t, uuid+":1-5"), WroteAt: at(-1)}
+	if n := testing.AllocsPerRun(100, func() { q.Rand++; Decide(&q, v) }); n != 0 {
+		t.Errorf("got %.1f allocations, want 0", n)
+	}
+}
+
+func manyReplicas(t testing.TB, n int) *View {
+	t.Helper()
+	v := &View{Monitored: true, PrimaryUp: true}
+	for i := range n {
+		v.Replicas = append(v.Replicas, healthy(t, fmt.Sprintf("3e11fa47-71ca-11e1-9e33-c80aa94%05d", i)))
+	}
+	return v
+}
+
+// BenchmarkDecide is the usual case, a session that keeps its replica, and the
+// first read of a session.
+func BenchmarkDecide(b *testing.B) {
+	for _, n := range []int{1, 2, 100} {
+		v := manyReplicas(b, n)
+		q := aRead()
+		q.Need = Need{GTID: mustSet(b, uuid+":7"), WroteAt: at(-1)}
+		b.Run(fmt.Sprintf("first/replicas=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				q.Rand++
+				Decide(&q, v)
+			}
+		})
+		q.Prefer, q.PreferAt = v.Replicas[n-1].Incarnation, n-1
+		b.Run(fmt.Sprintf("kept/replicas=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				Decide(&q, v)
+			}
+		})
+		q.PreferAt = 0
+		b.Run(fmt.Sprintf("searched/replicas=%d", n), func(b *testing.B) {
+			for b.Loop() {
+				Decide(&q, v)
+			}
+		})
+	}
+}

@@ -1,0 +1,339 @@
+package router
+
+import "bytes"
+
+// tokenKind is what a token is; a punctuation character is its own kind.
+type tokenKind uint8
+
+const (
+	tokenEnd    tokenKind = iota // end of the text
+	tokenWord                    // unquoted word: keyword, identifier, function name
+	tokenQuoted                  // quoted identifier; start and end are inside the quotes
+	tokenString                  // string literal
+	tokenNumber                  // numeric literal
+	tokenUser                    // user variable with its name
+	tokenSystem                  // the two @ before a system variable; its name follows
+	tokenAssign                  // :=
+	tokenOther                   // an operator, a placeholder, a brace
+)
+
+// token is one lexical element: sql[start:end].
+type token struct {
+	kind  tokenKind
+	gap   bool   // white space or a comment stands before it
+	id    wordID // of a word that the word table knows
+	start int32
+	end   int32
+}
+
+// lexer cuts a text into tokens as the servers do it. A text on which their
+// versions and flavors disagree, or that none of them accepts, sets odd: such
+// a text is never a read.
+//
+// An executable comment (/*!50000 ... */, /*M! ... */) is code for some servers
+// and a comment for others, so a text with n of them has up to 2^n readings;
+// execute picks one. See https://dev.mysql.com/doc/refman/9.4/en/comments.html
+// and https://mariadb.com/kb/en/comment-syntax/.
+type lexer struct {
+	sql         []byte
+	pos         int
+	ansi        bool // double quotes quote identifiers
+	noBackslash bool // a backslash in a string is a backslash
+	inside      bool // in an executable comment that is read as code
+	odd         bool // not to be understood
+	last        tokenKind
+	lastID      wordID
+	seen        uint   // executable comments met so far
+	execute     uint64 // bit i: read the i-th of them as code
+}
+
+// Classes of bytes outside quotes and comments.
+const (
+	byteOdd    uint8 = iota // no token starts so
+	byteSpace               // white space
+	byteLetter              // starts a word
+	byteDigit
+	byteQuote
+	byteSelf // a token of its own whose kind is the character
+	byteOperator
+	byteSpecial // needs a look at what follows
+)
+
+var byteClass = makeByteClass()
+
+func makeByteClass() (class [256]uint8) {
+	for _, set := range []struct {
+		chars string
+		class uint8
+	}{
+		{" \t\n\v\f\r", byteSpace},
+		{"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_", byteLetter},
+		{"0123456789", byteDigit},
+		{"'\"`", byteQuote},
+		{"(),;=", byteSelf},
+		{"+*%<>!~^&|{}?", byteOperator},
+		{"-#/@:.$", byteSpecial},
+	} {
+		for i := range len(set.chars) {
+			class[set.chars[i]] = set.class
+		}
+	}
+	for b := 0x80; b <= 0xff; b++ {
+		class[b] = byteLetter
+	}
+	return class
+}
+
+// wordBytes is what may continue a word.
+var wordBytes = makeWordBytes()
+
+func makeWordBytes() (set [256]bool) {
+	for b := range set {
+		set[b] = byteClass[b] == byteLetter || byteClass[b] == byteDigit || b == '$'
+	}
+	return set
+}
+
+// wordByte tells whether b may continue a word.
+func wordByte(b byte) bool { return wordBytes[b] }
+
+// next reads the next token into t.
+func (l *lexer) next(t *token) {
+	l.read(t)
+	l.last, l.lastID = t.kind, t.id
+}
+
+func (l *lexer) read(t *token) {
+	t.id, t.gap = wordNone, l.skip()
+	t.start = int32(l.pos)
+	if l.pos >= len(l.sql) {
+		if l.inside {
+			l.odd = true
+		}
+		t.kind, t.end = tokenEnd, int32(l.pos)
+		return
+	}
+	b := l.sql[l.pos]
+	switch byteClass[b] {
+	case byteLetter:
+		l.word(t)
+		return
+	case byteDigit:
+		l.number(t)
+	case byteQuote:
+		l.quoted(t, b)
+		return
+	case byteSelf:
+		t.kind = tokenKind(b)
+		l.pos++
+	case byteSpecial:
+		l.special(t, b)
+	case byteOperator:
+		t.kind = tokenOther
+		l.pos++
+	default:
+		l.odd = true
+		t.kind = tokenOther
+		l.pos++
+	}
+	t.end = int32(l.pos)
+}
+
+// skip passes white space and comments and tells whether there were any.
+func (l *lexer) skip() bool {
+	from := l.pos
+	for l.pos < len(l.sql) {
+		b := l.sql[l.pos]
+		switch byteClass[b] {
+		case byteSpace:
+			l.pos++
+			continue
+		case byteLetter, byteDigit, byteQuote, byteSelf:
+			return l.pos > from
+		}
+		switch {
+		case b == '#':
+			l.line()
+		case b == '-' && l.dashes():
+			l.line()
+		case b == '/' && l.peek(1) == '*':
+			l.comment()
+		case b == '*' && l.inside && l.peek(1) == '/':
+			l.inside = false
+			l.pos += 2
+		default:
+			return l.pos > from
+		}
+	}
+	return l.pos > from
+}
+
+// peek is the byte n places ahead, or 0 at the end.
+func (l *lexer) peek(n int) byte {
+	if l.pos+n < len(l.sql) {
+		return l.sql[l.pos+n]
+	}
+	return 0
+}
+
+// dashes tells whether -- starts a comment: only before white space or a
+// control character, or at the end.
+func (l *lexer) dashes() bool {
+	if l.peek(1) != '-' {
+		return false
+	}
+	if b := l.peek(2); b > ' ' && b != 0x7f {
+		return false
+	} else if l.pos+2 < len(l.sql) && byteClass[b] != byteSpace {
+		l.odd = true
+	}
+	return true
+}
+
+// line passes a comment that ends with its line. In an executable comment the
+// end of that may stand in the line, and servers differ.
+func (l *lexer) line() {
+	n := bytes.IndexByte(l.sql[l.pos:], '\n')
+	if n < 0 {
+		n = len(l.sql) - l.pos
+	}
+	if l.inside {
+		l.odd = true
+	}
+	l.pos += n
+}
+
+// comment passes /* ... */, or enters an executable comment.
+func (l *lexer) comment() {
+	body := l.sql[l.pos+2:]
+	n := bytes.Index(body, []byte("*/"))
+	if n < 0 || l.inside {
+		l.odd = true // unterminated, or nested
+	}
+	if n < 0 {
+		l.pos = len(l.sql)
+		return
+	}
+	switch {
+	case n > 0 && body[0] == '!':
+		l.executable(3, body[1:n])
+	case n > 1 && body[0] == 'M' && body[1] == '!':
+		l.executable(4, body[2:n])
+	default:
+		if n > 0 && body[0] == '+' && bytes.ContainsAny(body[:n], "'\"`") {
+			l.odd = true // the end of a hint may be within its quotes
+		}
+		l.pos += 2 + n + 2
+	}
+}
+
+// executable passes or enters an executable comment, whose text starts after
+// the mark and an optional version. Versions are five digits; six are a
+// version for some servers, and for others five and a number.
+func (l *lexer) executable(mark int, text []byte) {
+	digits := 0
+	for digits < len(text) && byteClass[text[digits]] == byteDigit {
+		digits++
+	}
+	if digits != 0 && digits != 5 || bytes.Contains(text, []byte("/*")) {
+		l.odd = true
+	}
+	if digits > 6 {
+		digits = 0
+	}
+	run := l.execute>>min(l.seen, 63)&1 == 1
+	l.seen++
+	if run && !l.inside {
+		l.inside = true
+		l.pos += mark + digits
+		return
+	}
+	l.pos += mark + len(text) + 2
+}
+
+// word reads an unquoted word and looks it up.
+func (l *lexer) word(t *token) {
+	h, high := uint32(hashSeed), byte(0)
+	i := l.pos
+	for i < len(l.sql) && wordBytes[l.sql[i]] {
+		h = hashByte(h, l.sql[i])
+		high |= l.sql[i]
+		i++
+	}
+	if high >= 0x80 {
+		// In some character sets one of these bytes is white space (0xA0 in
+		// latin1), so where the word ends is not known.
+		l.odd = true
+	}
+	t.kind, t.end = tokenWord, int32(i)
+	t.id = find(words, h, l.sql[t.start:i])
+	l.pos = i
+}
+
+// quoted reads a string or a quoted identifier. A doubled quote stands for
+// itself.
+func (l *lexer) quoted(t *token, quote byte) {
+	t.kind = tokenString
+	escapes := !l.noBackslash
+	if quote == '`' || quote == '"' && l.ansi {
+		t.kind, escapes = tokenQuoted, false
+	}
+	i := l.pos + 1
+	t.start = int32(i)
+	for i < len(l.sql) {
+		b := l.sql[i]
+		i++
+		if b != quote && (b != '\\' || !escapes) {
+			continue
+		}
+		if b == quote && (i == len(l.sql) || l.sql[i] != quote) {
+			t.end, l.pos = int32(i-1), i
+			return
+		}
+		i++ // a doubled quote, or what the backslash escapes
+	}
+	l.odd = true
+	t.end, l.pos = int32(len(l.sql)), len(l.sql)
+}
+
+// special reads a token whose first byte does not tell what it is.
+func (l *lexer) special(t *token, b byte) {
+	t.kind = tokenOther
+	l.pos++
+	switch b {
+	case '@':
+		l.at(t)
+	case ':':
+		if l.peek(0) != '=' {
+			l.odd = true
+			return
+		}
+		l.pos++
+		t.kind = tokenAssign
+	case '.':
+		t.kind = '.'
+		if byteClass[l.peek(0)] == byteDigit {
+			l.point(t)
+		}
+	case '$':
+		// MySQL 9 quotes text as $$...$$ or $tag$...$tag$; before, and in
+		// MariaDB, it is a name.
+		l.odd = true
+	}
+}
+
+// at reads a user variable, or the two @ of a system variable.
+func (l *lexer) at(t *token) {
+	t.kind = tokenUser
+	switch b := l.peek(0); {
+	case b == '@':
+		t.kind = tokenSystem
+		l.pos++
+	case byteClass[b] == byteQuote:
+		l.quoted(&token{}, b)
+	default:
+		for wordByte(l.peek(0)) || l.peek(0) == '.' {
+			l.pos++
+		}
+	}
+}

@@ -1,0 +1,177 @@
+package router
+
+// showStatement classifies SHOW. A replica may answer what is about the schema,
+// which replication keeps the same; everything else is about one server, one
+// account or one connection. See https://dev.mysql.com/doc/refman/9.4/en/show.html
+// and https://mariadb.com/kb/en/show/.
+func (s *scanner) showStatement() Statement {
+	s.advance()
+	for s.key() == keyExtended || s.key() == keyFull {
+		s.advance()
+	}
+	k := s.key()
+	s.show = true
+	switch k {
+	case keyTables, keyColumns, keyIndex, keyDatabases, keyTriggers:
+		s.advance()
+	case keyProcedure, keyFunction: // STATUS; CODE shows a debug server's code
+		s.advance()
+		if s.key() != keyStatus {
+			return s.finish(ReasonServerState, false, 0)
+		}
+		s.advance()
+	case keyCreate:
+		s.advance()
+		if !s.shownDefinition() {
+			return s.finish(ReasonServerState, false, 0)
+		}
+		s.advance()
+	case keyWarnings, keyErrors:
+		s.previous = true
+		s.show = false
+		s.advance()
+	case keyCount:
+		return s.showCount()
+	default:
+		return s.finish(ReasonServerState, false, 0)
+	}
+	s.query = true
+	s.rest()
+	return s.verdict()
+}
+
+// shownDefinition tells whether the current word names something whose
+// definition is the same on every server. An event is disabled on a replica, a
+// user is an account of the server.
+func (s *scanner) shownDefinition() bool {
+	switch s.key() {
+	case keyTable, keyView, keyDatabase, keySchema, keyProcedure, keyFunction, keyTrigger, keySequence, keyPackage:
+		return true
+	}
+	return false
+}
+
+// showCount classifies SHOW COUNT(*) WARNINGS and SHOW COUNT(*) ERRORS.
+func (s *scanner) showCount() Statement {
+	s.advance()
+	for s.tok.kind == '(' || s.tok.kind == tokenOther || s.tok.kind == ')' {
+		s.advance()
+	}
+	if k := s.key(); k != keyWarnings && k != keyErrors {
+		return s.finish(ReasonServerState, false, 0)
+	}
+	s.advance()
+	s.query, s.show, s.previous = true, false, true
+	s.rest()
+	return s.verdict()
+}
+
+// explainStatement classifies EXPLAIN, DESCRIBE and DESC, which explain a
+// statement or describe a table. See
+// https://dev.mysql.com/doc/refman/9.4/en/explain.html.
+func (s *scanner) explainStatement() Statement {
+	s.advance()
+	runs := false
+	for {
+		switch k := s.key(); {
+		case k == keyAnalyze:
+			runs = true
+			s.advance()
+		case k == keyExtended || k == keyPartitions:
+			s.advance()
+			if s.done() || s.tok.kind == '.' {
+				return s.finish(ReasonExplain, false, 0) // a table of that name
+			}
+		case k == keyFormat:
+			s.advance()
+			if !s.value() {
+				return s.finish(ReasonExplain, false, 0)
+			}
+		default:
+			return s.explained(runs)
+		}
+	}
+}
+
+// value passes = and a word or string, and tells whether they were there.
+func (s *scanner) value() bool {
+	if s.tok.kind != '=' {
+		return false
+	}
+	s.advance()
+	ok := s.tok.kind == tokenWord || s.tok.kind == tokenString
+	s.advance()
+	return ok
+}
+
+// explained classifies what EXPLAIN or ANALYZE is about; runs tells whether it
+// is executed for that.
+func (s *scanner) explained(runs bool) Statement {
+	if s.tok.kind == '(' {
+		return s.parenthesised()
+	}
+	switch s.key() {
+	case keySelect, keyValues, keyWith, keyTable:
+		return s.read()
+	case keyInsert, keyUpdate, keyDelete, keyReplace:
+		if runs {
+			return s.finish(ReasonWrite, true, 0)
+		}
+		s.advance()
+		s.target = true
+		return s.finish(ReasonExplain, false, 0)
+	case keyInto:
+		st := s.finish(ReasonInto, runs, 0)
+		st.Effects |= s.assigned()
+		return st
+	case keyNone, keyEvent, keyStatus, keySource, keyFormat, keyNames, keySession:
+		if !runs {
+			return s.described()
+		}
+	}
+	return s.finish(ReasonExplain, runs, 0)
+}
+
+// described classifies [schema.]table [column or 'pattern'].
+func (s *scanner) described() Statement {
+	s.show, s.query = true, true
+	parts := 0
+	for s.tok.kind == tokenWord || s.tok.kind == tokenQuoted {
+		parts++
+		s.step()
+		if s.tok.kind != '.' {
+			break
+		}
+		s.step()
+	}
+	if parts == 0 || parts > 3 || s.before.kind == '.' {
+		s.refuse(ReasonExplain)
+	}
+	if t := s.tok.kind; t == tokenWord && s.key() == keyNone || t == tokenQuoted || t == tokenString {
+		s.step()
+	}
+	if !s.done() {
+		s.refuse(ReasonExplain)
+	}
+	s.rest()
+	return s.verdict()
+}
+
+// analyzeStatement classifies ANALYZE TABLE, which writes, and MariaDB's ANALYZE
+// of a statement, which runs that. See https://mariadb.com/kb/en/analyze-statement/.
+func (s *scanner) analyzeStatement() Statement {
+	s.advance()
+	if s.key() == keyFormat {
+		s.advance()
+		if !s.value() {
+			return s.finish(ReasonAdministration, true, CommitsImplicitly)
+		}
+	}
+	switch k := s.key(); {
+	case k == keySelect || k == keyWith || k == keyValues || s.tok.kind == '(':
+		return s.explained(true)
+	case k == keyInsert || k == keyUpdate || k == keyDelete || k == keyReplace:
+		return s.finish(ReasonWrite, true, 0)
+	}
+	return s.finish(ReasonAdministration, true, CommitsImplicitly)
+}
