@@ -1,0 +1,79 @@
+package session
+
+import (
+	"time"
+
+	"github.com/stickyproxy/stickyproxy/gtid"
+)
+
+// maxIntervals is how many intervals a merged need keeps of one source. A session
+// writes between the writes of others, so nearly every write of its own would add
+// one; a single interval, from the first write to the last, keeps a record small.
+// The writes in between are nearly always older than the last one on a replica too.
+const maxIntervals = 1
+
+// Need is what a session must see. The zero Need is satisfied by any server.
+type Need struct {
+	// GTID is the writes whose GTID is known, and the transactions of the same
+	// source between them. Some of these may never have existed; before it waits for
+	// them, a caller intersects the set with what the primary has executed.
+	GTID gtid.Set
+	// WroteAt is when the outcome of the last write became known, whether its GTID
+	// is known or not. Zero: no write is known.
+	WroteAt time.Time
+	// UnprovenAt is when the last write ended whose GTID is not known, or whose
+	// outcome is not. Zero: there is none.
+	UnprovenAt time.Time
+	// Writing is the number of writes in flight; while it is not 0 only the primary
+	// can have everything.
+	Writing int
+}
+
+// Merge returns a need that is satisfied only where n and o both are: the union of
+// the GTIDs, the later of the times, the greater number of writes in flight.
+func (n Need) Merge(o Need) Need {
+	return Need{
+		GTID:       mergeGTID(n.GTID, o.GTID),
+		WroteAt:    later(n.WroteAt, o.WroteAt),
+		UnprovenAt: later(n.UnprovenAt, o.UnprovenAt),
+		Writing:    max(n.Writing, o.Writing),
+	}
+}
+
+// mergeGTID returns a small set that contains a and b. If one of them contains the
+// other, that is the one, however many intervals it has.
+func mergeGTID(a, b gtid.Set) gtid.Set {
+	if a.Contains(b) {
+		return a
+	}
+	if b.Contains(a) {
+		return b
+	}
+	return a.Union(b).Collapse(maxIntervals)
+}
+
+func later(a, b time.Time) time.Time {
+	if b.After(a) {
+		return b
+	}
+	return a
+}
+
+// Write is how a write ended.
+type Write struct {
+	// At is when its outcome became known: the end of COMMIT, not of UPDATE. Zero
+	// means now.
+	At time.Time
+	// GTID is what the server reported for it. An empty set means that it reported
+	// nothing, and the write is unproven.
+	GTID gtid.Set
+	// Unproven says that GTID is not all of it, or that the outcome is not known:
+	// the connection broke, or the server answered with an error, which carries no
+	// GTID and does not say that nothing was written.
+	Unproven bool
+	// None says that nothing was written, for certain; the other fields are ignored.
+	None bool
+}
+
+// unproven says whether there may be more of the write than its GTID tells.
+func (w Write) unproven() bool { return w.Unproven || w.GTID.IsEmpty() }
