@@ -1,0 +1,204 @@
+package backend
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
+	"github.com/stickyproxy/stickyproxy/router"
+)
+
+// patience is how many questions in a row a primary may leave without an answer in time before it counts as down. One
+// that refuses connections is down at once.
+const patience = 3
+
+// Failed reports that a client's connection to s failed with err. A replica gets no reads until a question that is asked
+// after this moment is answered; it is asked soon. The primary is asked soon too, but a broken connection alone does not
+// put it down. Errors that say nothing about the server's health do not count: an account or statement that it
+// refused, a context that was cancelled.
+func (f *Fleet) Failed(s *Server, err error) {
+	if !blames(err) {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, m := range append([]*member{f.primary}, f.replicas...) {
+		if m.server != s {
+			continue
+		}
+		m.reports++
+		if m.role == RoleReplica {
+			f.setError(m, err)
+			f.publish()
+		}
+		select {
+		case m.kick <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// Ask makes every replica that is up be asked for its position soon: a read had to go to the primary because no replica
+// was known to have what its session must see. However many reads want to know, one question a replica is under way.
+func (f *Fleet) Ask() {
+	snap := f.snapshot.Load()
+	for i := range snap.Replicas {
+		if !snap.Replicas[i].Up {
+			continue
+		}
+		select {
+		case f.replicas[i].want <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// blames tells whether err is the server's fault.
+func blames(err error) bool {
+	var sent *mysqlwire.Error
+	switch {
+	case err == nil, errors.Is(err, context.Canceled):
+		return false
+	case errors.As(err, &sent):
+		return sent.Code == mysql.ER_SERVER_SHUTDOWN || sent.Code == mysql.ER_CON_COUNT_ERROR || sent.Code == mysql.ER_OUT_OF_RESOURCES
+	}
+	return true
+}
+
+// reports is how often a failure of m was reported.
+func (f *Fleet) reports(m *member) uint64 {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return m.reports
+}
+
+// learn takes in what came of one question to m: an answer or an error. Reports is what reports said before the question
+// was sent: an answer to an older question does not take back a failure.
+func (f *Fleet) learn(m *member, reports uint64, got *facts, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if m.role == RolePrimary && !m.asked {
+		defer close(f.met)
+	}
+	m.asked = true
+	m.failures++
+	if err == nil {
+		m.failures = 0
+		if m.role == RolePrimary {
+			f.learnPrimary(m.facts, got)
+		}
+		m.facts = got
+	}
+	if err != nil || m.reports == reports {
+		f.setError(m, err)
+	}
+	f.publish()
+}
+
+// learnPrimary takes in the primary's newest position. What an earlier incarnation had says nothing about this one, and
+// what another server's replica has says nothing about writes.
+func (f *Fleet) learnPrimary(before, got *facts) {
+	if before != nil && before.incarnation != got.incarnation {
+		f.history.forget()
+	}
+	if notPrimary(got) {
+		f.history.forget()
+		return
+	}
+	f.history.add(got.written, got.sent)
+}
+
+// notPrimary tells that a server is not what it is configured as: it takes no writes but follows somebody.
+func notPrimary(f *facts) bool { return f.readOnly && f.follows() }
+
+// setError remembers why m does not count as up, or that it does, and logs when that changed.
+func (f *Fleet) setError(m *member, err error) {
+	was := m.err
+	m.err = err
+	switch {
+	case err != nil && was == nil:
+		f.log.Warn("server is not available", "server", m.server.Address(), "role", string(m.role), "error", err)
+	case err == nil && was != nil:
+		f.log.Info("server is available again", "server", m.server.Address(), "role", string(m.role))
+	}
+}
+
+// publish makes a new snapshot of what is known. The caller holds f.mu, except NewFleet.
+func (f *Fleet) publish() {
+	s := &Snapshot{Primary: f.primary.server}
+	s.Monitored = f.options.Monitor != nil
+	s.PrimaryReason = f.primaryProblem()
+	s.PrimaryUp = s.PrimaryReason == ""
+	if m := f.primary; m.facts != nil {
+		s.PrimaryDemoted = notPrimary(m.facts)
+		if m.err == nil && !m.facts.byFile && !m.facts.written.IsEmpty() {
+			s.GTIDPrimary = m.facts.incarnation
+		}
+	}
+	for _, m := range f.replicas {
+		s.Servers = append(s.Servers, m.server)
+		s.Replicas = append(s.Replicas, f.replica(m))
+	}
+	old := f.snapshot.Swap(s)
+	if old != nil && old.PrimaryUp && !s.PrimaryUp {
+		f.log.Error("no primary", "reason", s.PrimaryReason)
+	}
+	if f.options.Changed != nil {
+		f.options.Changed()
+	}
+}
+
+// replica is what a decision needs to know about m.
+func (f *Fleet) replica(m *member) router.Replica {
+	r := router.Replica{Name: m.server.Address(), Weight: m.server.cfg.Weight, Zone: m.server.cfg.Zone}
+	if m.facts == nil {
+		return r
+	}
+	r.Incarnation, r.ReadOnly, r.Replicating, r.Executed = m.facts.incarnation, m.facts.readOnly, m.facts.replicating(), m.facts.executed
+	r.Up = m.err == nil
+	if f.primary.facts == nil {
+		return r
+	}
+	// The primary's position may have been asked for again since, and found to be the same: the replica is fresh as of
+	// then. But not beyond its own answer, so that what is known of a silent replica ages whatever the primary says.
+	r.FreshAsOf = f.history.freshAsOf(m.facts.position(f.primary.facts))
+	if r.FreshAsOf.After(m.facts.got) {
+		r.FreshAsOf = m.facts.got
+	}
+	return r
+}
+
+// primaryProblem is why the primary cannot be used, "" when nothing is known against it. A server that answers but does
+// not let the monitor ask is not known to be wrong.
+func (f *Fleet) primaryProblem() string {
+	m := f.primary
+	switch {
+	case f.options.Monitor == nil:
+		return ""
+	case !m.asked:
+		return "it was not asked yet"
+	case m.err != nil && m.failures > 0 && unreachable(m.err, m.failures):
+		return m.err.Error()
+	case m.facts != nil && notPrimary(m.facts):
+		return fmt.Sprintf("%s is read-only and follows another server", m.server.Address())
+	}
+	return ""
+}
+
+// unreachable tells whether so many errors in a row, the last of them err, mean that nobody is there.
+func unreachable(err error, failures int) bool {
+	var sent *mysqlwire.Error
+	if errors.As(err, &sent) {
+		return false
+	}
+	var slow net.Error
+	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, os.ErrDeadlineExceeded) || errors.As(err, &slow) && slow.Timeout() {
+		return failures >= patience
+	}
+	return true
+}

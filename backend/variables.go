@@ -1,0 +1,75 @@
+package backend
+
+import (
+	"strings"
+	"unique"
+)
+
+// sessionVariables are the session variables that change what a read answers. Two servers may give a new session
+// different values of them. MySQL 5.7.20 gave two of them new names.
+func sessionVariables(mariaDB bool, v version) []string {
+	names := []string{
+		"autocommit", "character_set_client", "character_set_connection", "character_set_results", "collation_connection",
+		"default_week_format", "div_precision_increment", "group_concat_max_len", "lc_time_names", "max_join_size",
+		"max_sort_length", "sql_auto_is_null", "sql_big_selects", "sql_mode", "sql_select_limit", "time_zone",
+	}
+	if mariaDB || !v.atLeast(5, 7, 20) {
+		return append(names, "tx_isolation", "tx_read_only")
+	}
+	return append(names, "transaction_isolation", "transaction_read_only")
+}
+
+// Variables are the values of sessionVariables in one session. Many sessions have the same, so they are kept once.
+type Variables struct {
+	lines unique.Handle[string] // name=value, a line each
+}
+
+// variablesQuery is the expression whose value newVariables takes.
+func variablesQuery(mariaDB bool, v version) string {
+	var b strings.Builder
+	b.WriteString("CONCAT(")
+	for i, name := range sessionVariables(mariaDB, v) {
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString("'" + name + "=',IFNULL(@@" + name + ",''),X'0A'")
+	}
+	b.WriteByte(')')
+	return b.String()
+}
+
+func newVariables(lines string) Variables { return Variables{unique.Make(lines)} }
+
+// Get returns the value of a variable as the server shows it, "" for NULL and for what is not among them.
+func (v Variables) Get(name string) string {
+	for line := range v.all() {
+		if value, ok := strings.CutPrefix(line, name+"="); ok {
+			return value
+		}
+	}
+	return ""
+}
+
+// Differing returns the variables that have another value in v than in other, with their value in v; nil when there is
+// none.
+func (v Variables) Differing(other Variables) map[string]string {
+	if v == other || v == (Variables{}) || other == (Variables{}) {
+		return nil
+	}
+	differing := make(map[string]string)
+	for line := range v.all() {
+		name, value, _ := strings.Cut(line, "=")
+		if other.Get(name) != value {
+			differing[name] = value
+		}
+	}
+	return differing
+}
+
+// all yields the lines.
+func (v Variables) all() func(func(string) bool) {
+	if v == (Variables{}) {
+		return func(func(string) bool) {}
+	}
+	return strings.SplitSeq(strings.TrimSuffix(v.lines.Value(), "\n"), "\n")
+}
