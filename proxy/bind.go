@@ -1,0 +1,113 @@
+package proxy
+
+import (
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
+)
+
+// bind makes r.head the command about r.stmt that l's server understands: with its id, and with the types of the
+// parameters if it was not sent them before. The statement is prepared there first if need be.
+func (c *conn) bind(l *link, r *request) error {
+	st := r.stmt
+	if !st.ready(l) {
+		if err := c.prepareOn(l, st); err != nil {
+			return err
+		}
+	}
+	at := st.on(l)
+	mysqlwire.SetStatementID(r.payload(), at.id)
+	if r.code != mysql.COM_STMT_EXECUTE {
+		return nil
+	}
+	r.instead, r.longer = nil, nil // they were for the server that failed
+	if r.cursor {
+		st.cursor = l
+	}
+	if at.typesNo == st.typesNo {
+		return nil
+	}
+	at.typesNo = st.typesNo
+	return c.sendTypes(r)
+}
+
+// sendTypes rewrites a COM_STMT_EXECUTE that relies on types sent earlier, to another server.
+func (c *conn) sendTypes(r *request) error {
+	p := r.payload()
+	at, _, err := r.stmt.parameters(p, c.caps)
+	if at == 0 || err != nil || p[at] == 1 {
+		return err
+	}
+	b := make([]byte, 0, len(p)+len(r.stmt.types))
+	b = append(b, p[:at]...)
+	b = append(b, 1)
+	b = append(b, r.stmt.types...)
+	b = append(b, p[at+1:]...)
+	if r.whole() {
+		r.instead = mysqlwire.AppendPacket(nil, 0, b)
+	} else {
+		r.longer = b
+	}
+	return nil
+}
+
+// prepareOn prepares st on another server than the one that answered the client, in the schema in which the client
+// prepared it; only on the primary may that not be the present one.
+func (c *conn) prepareOn(l *link, st *statement) error {
+	if st.text == nil {
+		return c.bindFailed(l, errUnknownStatement(st.id, "mysqld_stmt_execute"))
+	}
+	present := l.Schema
+	moved := !l.replica && st.schema != present && st.schema != "" && present != ""
+	if moved {
+		l.queue(append([]byte{mysql.COM_INIT_DB}, st.schema...))
+		if err := l.write(nil); err != nil {
+			return c.bindFailed(l, err)
+		}
+		if err := l.settle(told); err != nil {
+			return c.bindFailed(l, err)
+		}
+	}
+	err := c.prepareHere(l, st)
+	if moved {
+		l.queue(append([]byte{mysql.COM_INIT_DB}, present...))
+	}
+	return err
+}
+
+// prepareHere prepares st on l in the schema that is the current one there.
+func (c *conn) prepareHere(l *link, st *statement) error {
+	l.queue(append([]byte{mysql.COM_STMT_PREPARE}, st.text...))
+	l.owed = l.owed[:len(l.owed)-1] // its answer is read here
+	if err := l.write(nil); err != nil {
+		return c.bindFailed(l, err)
+	}
+	if len(l.owed) > 0 {
+		if err := c.settle(l); err != nil {
+			return err
+		}
+	}
+	err := l.response(mysql.COM_STMT_PREPARE, told, func(p mysqlwire.Prepared) {
+		*st.on(l) = remote{link: l, id: p.ID}
+	})
+	if err != nil {
+		return c.bindFailed(l, err)
+	}
+	l.in.Release()
+	return nil
+}
+
+// bindFailed says what it means that a server did not prepare a statement.
+func (c *conn) bindFailed(l *link, err error) error {
+	refused := answered(err)
+	if refused == nil {
+		l.dead = true
+	}
+	switch {
+	case l.replica && c.request.movable:
+		return elsewhere{err: err, refused: refused != nil}
+	case refused != nil:
+		return refusal{refused}
+	}
+	return serverError{err: err, between: true, seq: c.seq + 1}
+}

@@ -1,0 +1,343 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"net"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/stickyproxy/stickyproxy/backend"
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
+	"github.com/stickyproxy/stickyproxy/router"
+)
+
+// conn is one client connection and the server connections that serve it: one to the primary from the login on, and
+// one to a replica once a read goes there. One goroutine owns all of it; from outside only turn may be used, and Close
+// of the client's socket.
+type conn struct {
+	srv  *Server
+	id   uint32 // as the client knows this connection
+	mode router.Mode
+	nc   net.Conn
+	in   *mysqlwire.Reader
+	caps mysqlwire.Capability // negotiated with the client
+	seq  byte                 // of the client's last frame
+	turn turn
+
+	client   *Client       // as it was let in
+	login    backend.Login // how a server connection for this client is opened
+	primary  *link
+	replica  *link  // nil until a read goes to one, and after it failed
+	previous *link  // where the previous statement ran
+	rows     *link  // where the last statement ran that returned rows
+	warned   *link  // where the last statement ran that the server's warnings are about
+	warnings uint16 // of the previous statement, unless it failed
+
+	state      state
+	pins       pins
+	statements statements
+	snapshot   readOnly
+
+	// Which link an answer is awaited from, for those who end such waits from outside: waits while it is the answer of
+	// a replica to a read that can still run elsewhere, busy otherwise.
+	waits, busy atomic.Pointer[link]
+	thread      atomic.Uint32 // of the connection to the primary, there
+	killed      atomic.Bool   // by another client: it ends without a word, as a server would end it
+
+	request request // the command being served; kept here so that none is allocated
+	query   router.Query
+}
+
+// request is a command on its way: what it is, and what became of it.
+type request struct {
+	command
+	class   router.Statement
+	stmt    *statement // of a command about a prepared statement
+	making  *statement // of COM_STMT_PREPARE
+	instead []byte     // what is sent in place of head, nil: head
+	longer  []byte     // of a command that is not whole: what is sent in place of head's payload, nil: that
+	shift   byte       // how many frames fewer than the client's were sent, modulo 256
+	cursor  bool       // it asks for a cursor
+	movable bool       // nothing is lost if another server runs it after one failed
+	reason  router.Reason
+	start   time.Time // when it had arrived
+
+	failure  *mysqlwire.Error // the ERR packet that ended it, nil if it succeeded
+	verbatim bool             // the server says what the client wants to be told, and nothing else
+	changed  bool             // the server reported a change of state
+	untold   bool             // it ended in a way that cannot say what was committed
+	rows     bool             // it returned some, or could have
+	columns  int              // of those
+	warnings uint16           // how many the server counted
+	named    bool             // and, by name, one that is recorded
+}
+
+// newConn takes over a client that was let in.
+func newConn(s *Server, id uint32, mode router.Mode, cl *Client) *conn {
+	c := &conn{srv: s, id: id, mode: mode, nc: cl.Conn, in: mysqlwire.NewReader(cl.Conn), caps: cl.Capabilities}
+	c.become(cl)
+	return c
+}
+
+// become makes the connection that of a client who has just logged in.
+func (c *conn) become(cl *Client) {
+	c.client, c.login = cl, cl.Login
+	c.state = newState(cl.Primary)
+	c.primary = newLink(cl.Primary, false, c.state.version)
+	c.primary.used = c.srv.now()
+	c.thread.Store(c.primary.ThreadID)
+}
+
+// serve runs until the client, or its connection to the primary, is gone. It returns why.
+func (c *conn) serve() error {
+	for {
+		if err := c.wait(); err != nil {
+			return err
+		}
+		m, err := c.read()
+		c.turn.begin(c.nc)
+		if err != nil {
+			return c.unreadable(err)
+		}
+		c.seq = 0
+		c.request = request{command: m}
+		if err := c.handle(&c.request); err != nil {
+			return c.ended(err)
+		}
+		c.drop(&c.request.command)
+		if c.request.failure == nil && c.disconnects(&c.request) {
+			return errQuit
+		}
+	}
+}
+
+// disconnects reports whether the server ends the connection after a request: COMMIT or ROLLBACK with RELEASE, which
+// may be their default.
+// https://dev.mysql.com/doc/refman/en/server-system-variables.html#sysvar_completion_type
+func (c *conn) disconnects(r *request) bool {
+	e := r.class.Effects
+	return e.Has(router.Disconnects) || e.Has(router.Ends) && c.state.vars["completion_type"] == "RELEASE"
+}
+
+// wait notes that the connection is between two commands, where a shutdown may end it.
+func (c *conn) wait() error {
+	quiet := !c.primary.inTransaction() && (c.replica == nil || !c.replica.inTransaction()) && len(c.in.Bytes()) == 0
+	if c.turn.end(quiet) {
+		return nil
+	}
+	_ = c.tell(0, errShutdown) // it may be gone
+	return errDrained
+}
+
+// unreadable ends a connection whose next command could not be read.
+func (c *conn) unreadable(err error) error {
+	switch {
+	case errors.Is(err, errOutOfOrder):
+		_ = c.tell(1, errPacketOrder) // it may be gone
+	case c.turn.draining():
+		_ = c.tell(0, errShutdown)
+		return errDrained
+	}
+	return clientError{err}
+}
+
+// handle serves one command. An error ends the connection.
+func (c *conn) handle(r *request) error {
+	switch r.code {
+	case mysql.COM_QUIT:
+		return errQuit
+	case mysql.COM_QUERY:
+		return c.textQuery(r)
+	case mysql.COM_STMT_PREPARE:
+		return c.prepare(r)
+	case mysql.COM_STMT_EXECUTE:
+		return c.execute(r)
+	case mysql.COM_STMT_FETCH, mysql.COM_STMT_RESET:
+		return c.onStatement(r)
+	case mysql.COM_STMT_SEND_LONG_DATA:
+		return c.longData(r)
+	case mysql.COM_STMT_CLOSE:
+		return c.closeStatement(r)
+	case mysql.COM_RESET_CONNECTION:
+		return c.reset(r)
+	case mysql.COM_CHANGE_USER:
+		return c.changeUser(r)
+	case mysql.COM_PROCESS_KILL:
+		return c.killCommand(r)
+	case mysql.COM_BINLOG_DUMP, mysql.COM_BINLOG_DUMP_GTID:
+		return c.dump(r)
+	case mysql.COM_INIT_DB, mysql.COM_PING, mysql.COM_STATISTICS, mysql.COM_FIELD_LIST, mysql.COM_SET_OPTION,
+		mysql.COM_DEBUG, mysql.COM_PROCESS_INFO, mysql.COM_REFRESH, mysql.COM_SHUTDOWN,
+		mysql.COM_CREATE_DB, mysql.COM_DROP_DB, mysql.COM_REGISTER_SLAVE:
+		r.class.Reason, r.class.Effects = router.ReasonCommand, commandEffects(r.code)
+		c.state.optional = c.state.optional || r.code == mysql.COM_SET_OPTION
+		return c.run(r)
+	}
+	return c.answer(errUnknownCommand)
+}
+
+// commandEffects is what a command without a text does to the connection.
+func commandEffects(code byte) router.Effects {
+	if code == mysql.COM_INIT_DB {
+		return router.SetsSchema
+	}
+	return 0
+}
+
+// textQuery serves a COM_QUERY.
+func (c *conn) textQuery(r *request) error {
+	sql, _, err := mysqlwire.QueryText(r.payload(), c.caps)
+	switch {
+	case err != nil:
+		return c.answer(errMalformed)
+	case !r.whole():
+		r.class = tooLarge
+	default:
+		r.class = c.keepTemporary(c.classify(sql), sql)
+		if r.class.Multi && c.state.optional {
+			r.class.Kind, r.class.Reason = router.Primary, router.ReasonMulti // only the primary knows whether it may
+		}
+	}
+	if r.class.Effects.Has(router.Kills) && !r.class.Multi {
+		return c.killText(r, sql)
+	}
+	if mentionsTracking(r.class, sql) {
+		return c.runTracking(r)
+	}
+	return c.run(r)
+}
+
+// tooLarge is a statement of which only the beginning was read.
+var tooLarge = router.Statement{Kind: router.Primary, Reason: router.ReasonTooLarge, Writes: true}
+
+// classify reads a statement; one that a replica refused before is for the primary.
+func (c *conn) classify(sql []byte) router.Statement {
+	st := router.Classify(sql, c.state.context)
+	if st.Kind == router.Read && c.srv.refused.has(sql) {
+		st.Kind, st.Reason, st.Writes = router.Primary, router.ReasonReplicaRefused, true
+	}
+	return st
+}
+
+// keepTemporary keeps a read on the primary that mentions a temporary table.
+func (c *conn) keepTemporary(st router.Statement, sql []byte) router.Statement {
+	if st.Kind == router.Read && c.state.temporary.mentioned(sql) {
+		st.Kind, st.Reason = router.Primary, router.ReasonTemporaryTable
+	}
+	return st
+}
+
+// tableText is the text of a request that creates, drops or alters tables, else nil.
+func (c *conn) tableText(r *request) []byte {
+	if !r.class.Effects.Any(router.CreatesTemporary | router.DropsTemporary | router.CommitsImplicitly) {
+		return nil
+	}
+	return c.text(r)
+}
+
+// text is the SQL text of a request, nil if it has none or it is no longer at hand.
+func (c *conn) text(r *request) []byte {
+	switch {
+	case r.stmt != nil:
+		return r.stmt.text
+	case r.code != mysql.COM_QUERY || len(r.head) == 0:
+		return nil
+	}
+	sql, _, err := mysqlwire.QueryText(r.payload(), c.caps)
+	if err != nil {
+		return nil
+	}
+	return sql
+}
+
+// ok gives the client an OK packet of our own.
+func (c *conn) ok() error {
+	ok := mysqlwire.OK{Status: c.primary.status}
+	payload := ok.Append(nil, false, c.caps.Has(mysqlwire.CapSessionTrack))
+	if _, err := c.nc.Write(mysqlwire.AppendPacket(nil, c.seq+1, payload)); err != nil {
+		return clientError{err}
+	}
+	return nil
+}
+
+// answer gives the client an ERR packet of our own; the connection goes on.
+func (c *conn) answer(e *mysqlwire.Error) error {
+	c.request.failure = e
+	if !c.request.whole() {
+		return clientError{e} // what is left of the command is not worth reading
+	}
+	if err := c.tell(c.seq+1, e); err != nil {
+		return clientError{err}
+	}
+	return nil
+}
+
+// tell writes an ERR packet.
+func (c *conn) tell(seq byte, e *mysqlwire.Error) error {
+	if z, ok := c.nc.(*mysqlwire.Compressed); ok && seq == 0 {
+		z.Restart()
+	}
+	_, err := c.nc.Write(mysqlwire.AppendPacket(nil, seq, e.Append(nil)))
+	return err
+}
+
+// ended tells the client, where that is still possible, why its connection ends.
+func (c *conn) ended(err error) error {
+	var lost serverError
+	if errors.As(err, &lost) && lost.between && !c.killed.Load() {
+		_ = c.tell(lost.seq, errLost) // it may be gone too
+	}
+	return err
+}
+
+// close ends the connections to the servers. A write without an outcome pins: it may have happened.
+func (c *conn) close() {
+	if c.pins.writing {
+		c.pins.end(c.srv.now(), true)
+	}
+	c.in.Close()
+	c.primary.close()
+	c.replica.close()
+}
+
+// decide says where the statement of r goes.
+func (c *conn) decide(r *request, view *router.View, tried uint64) router.Decision {
+	q := &c.query
+	q.Statement = r.class
+	if r.class.Kind == router.BeginReadOnly && !c.state.attached && !c.state.readsCommitted() {
+		q.Statement.Kind = router.Read // as a whole it is one
+	}
+	q.Held = c.held()
+	q.Need = c.pins.need()
+	q.Mode, q.Window, q.MaxLag = c.mode, c.srv.o.Window, c.srv.o.MaxLag
+	q.Now = r.start
+	q.Prefer = ""
+	if c.replica != nil {
+		q.Prefer = c.replica.Incarnation
+	}
+	q.Tried = tried
+	q.Rand = rand.Uint64()
+	return router.Decide(q, view)
+}
+
+// held is why state of this connection keeps reads on the primary.
+func (c *conn) held() router.Reason {
+	switch {
+	case c.primary.inTransaction():
+		return router.ReasonInTransaction
+	case c.primary.status&mysqlwire.StatusAutocommit == 0:
+		return router.ReasonAutocommitOff
+	case c.state.once, c.state.pending:
+		return router.ReasonNextTransaction
+	}
+	return c.state.held
+}
+
+// connectTimeout bounds the opening of a server connection.
+func (c *conn) connectTimeout() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(c.srv.ctx, c.srv.o.ConnectTimeout)
+}

@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
+	"github.com/stickyproxy/stickyproxy/router"
+)
+
+// sameForm reports whether the client would read the server's packet as it is.
+func (x *relay) sameForm(ok *mysqlwire.OK, end bool) bool {
+	if end {
+		old, oldServer := !x.c.caps.Has(mysqlwire.CapDeprecateEOF), !x.l.Capabilities.Has(mysqlwire.CapDeprecateEOF)
+		if old || oldServer {
+			return old == oldServer
+		}
+	}
+	if x.r.verbatim && x.c.caps.Has(mysqlwire.CapSessionTrack) {
+		return true
+	}
+	return len(ok.Session) == 0 && (ok.Status&mysqlwire.StatusStateChanged == 0 || x.c.caps.Has(mysqlwire.CapSessionTrack))
+}
+
+// statusMetadataChanged says that a prepared statement has another number of columns than the client was told.
+const statusMetadataChanged mysqlwire.Status = 0x0400
+
+// columnsKnown corrects what the end of rows, or of their definitions, says of a prepared statement's columns. A server
+// compares with what it has prepared itself, of which the client may know nothing.
+func (x *relay) columnsKnown(packet []byte, status *mysqlwire.Status) {
+	st := x.r.stmt
+	if st == nil || st.columns == 0 || x.resp.Columns == 0 || x.r.class.Effects.Any(opaque) {
+		return
+	}
+	*status &^= statusMetadataChanged
+	if st.columns != x.resp.Columns {
+		*status |= statusMetadataChanged
+	}
+	packet[x.statusAt(packet)+1] = byte(*status >> 8)
+}
+
+// openTransaction corrects what the server that does not have the client's transaction says of it: a replica that is asked
+// about an earlier statement, or the primary while the transaction is a READ ONLY one on a replica.
+func (x *relay) openTransaction(packet []byte, status *mysqlwire.Status) {
+	const flags = mysqlwire.StatusInTrans | mysqlwire.StatusInTransRO
+	other := x.c.primary.status & (flags | mysqlwire.StatusAutocommit)
+	switch {
+	case x.l.replica == x.c.snapshot.open, x.l.replica && x.r.class.Kind != router.Previous:
+		return
+	case !x.l.replica:
+		other = flags | *status&mysqlwire.StatusAutocommit
+	}
+	*status = *status&^(flags|mysqlwire.StatusAutocommit) | other
+	at := x.statusAt(packet)
+	packet[at], packet[at+1] = byte(*status), byte(*status>>8)
+}
+
+// statusAt is where the flags are in a packet that was parsed already. In a classic EOF packet the warnings are before
+// them, in an OK packet behind.
+func (x *relay) statusAt(packet []byte) int {
+	if packet[mysqlwire.HeaderSize] != 0 && !x.l.Capabilities.Has(mysqlwire.CapDeprecateEOF) {
+		return mysqlwire.HeaderSize + 3
+	}
+	at := mysqlwire.HeaderSize + 1
+	for range 2 {
+		_, n := mysqlwire.Lenenc(packet[at:])
+		at += n
+	}
+	return at
+}
+
+// tellsWarnings reports whether a command of the primary tells how many warnings the statement before had, which ran on
+// the replica. MariaDB has no such commands.
+func (x *relay) tellsWarnings() bool {
+	switch x.r.code {
+	case mysql.COM_PING, mysql.COM_INIT_DB, mysql.COM_SET_OPTION:
+		return !x.l.MariaDB && !x.l.replica && x.c.warned != nil && x.c.warned == x.c.replica
+	}
+	return false
+}
+
+// columnsEnd puts in or leaves out the EOF packet behind definitions where the two sides differ.
+func (x *relay) columnsEnd(packet []byte) {
+	oldStyle := !x.c.caps.Has(mysqlwire.CapDeprecateEOF)
+	switch {
+	case oldStyle && len(packet) == 0:
+		ok := mysqlwire.OK{Status: x.l.status & lasting}
+		x.cut(0)
+		x.resp.Sequence++
+		x.resp.Shift++
+		x.out = ok.AppendEOF(mysqlwire.AppendHeader(x.out, 5, x.resp.Sequence))
+	case !oldStyle && len(packet) > 0:
+		x.cut(len(packet))
+		x.resp.Sequence--
+		x.resp.Shift--
+	default:
+		if len(packet) > 0 {
+			if eof, err := mysqlwire.ParseEOF(packet[mysqlwire.HeaderSize:]); err == nil {
+				x.columnsKnown(packet, &eof.Status)
+				x.openTransaction(packet, &eof.Status)
+			}
+		}
+		maskEOF(packet)
+		x.pass(len(packet))
+	}
+}
+
+// lasting are the flags that say how the connection is, and not how a statement went.
+const lasting = mysqlwire.StatusInTrans | mysqlwire.StatusAutocommit | mysqlwire.StatusInTransRO |
+	statusNoBackslashEscapes | statusANSIQuotes
+
+// Flags about sql_mode; a client's library escapes by the first one. The second one is MariaDB's.
+const (
+	statusNoBackslashEscapes mysqlwire.Status = 0x0200
+	statusANSIQuotes         mysqlwire.Status = 0x8000
+)

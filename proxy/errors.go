@@ -1,0 +1,129 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
+	"github.com/stickyproxy/stickyproxy/session"
+)
+
+var (
+	errQuit        = errors.New("the client said good-bye")
+	errDrained     = errors.New("the proxy is shutting down")
+	errOutOfOrder  = errors.New("not a command packet")
+	errNoSchema    = errors.New("no command takes back the choice of a schema")
+	errIncarnation = errors.New("another server answers at the address of the replica")
+)
+
+// elsewhere says that a server failed or refused a request, that the client has seen nothing of it, and that it may
+// run on another server.
+type elsewhere struct {
+	err     error
+	refused bool // the server answered, with an ERR packet: it is healthy, and only the primary's word counts
+}
+
+func (e elsewhere) Error() string { return e.err.Error() }
+func (e elsewhere) Unwrap() error { return e.err }
+
+// serverError says that a server connection ended in a response that cannot be taken back. Between says that the
+// client has got whole packets only, so that an ERR packet with the sequence number seq can still tell it.
+type serverError struct {
+	err     error
+	between bool
+	seq     byte
+}
+
+func (e serverError) Error() string { return fmt.Sprintf("server connection lost: %v", e.err) }
+func (e serverError) Unwrap() error { return e.err }
+
+// farewellError is an ERR packet that a server sent to nobody's question, before it closed the connection: it shuts
+// down, or the connection was idle for too long.
+type farewellError struct{ err error }
+
+func (e farewellError) Error() string { return e.err.Error() }
+func (e farewellError) Unwrap() error { return e.err }
+
+// answered returns the ERR packet with which a server has answered, nil if err is anything else.
+func answered(err error) *mysqlwire.Error {
+	var farewell farewellError
+	var refused *mysqlwire.Error
+	if errors.As(err, &farewell) || !errors.As(err, &refused) {
+		return nil
+	}
+	return refused
+}
+
+// refusal is an ERR packet that a server gave to something that the client did not ask for, and that the client has to
+// get in its place. The connection goes on.
+type refusal struct{ answer *mysqlwire.Error }
+
+func (e refusal) Error() string { return e.answer.Error() }
+
+// clientError says that the client's connection ended.
+type clientError struct{ err error }
+
+func (e clientError) Error() string { return fmt.Sprintf("client connection lost: %v", e.err) }
+func (e clientError) Unwrap() error { return e.err }
+
+// Codes that a client library reports itself when it loses a server, and that applications know.
+// https://dev.mysql.com/doc/mysql-errors/en/client-error-reference.html
+const (
+	codeNoConnection = 2003
+	codeServerLost   = 2013
+)
+
+// The errors that are the proxy's own words to a client.
+var (
+	errLost = &mysqlwire.Error{Code: codeServerLost, State: "HY000",
+		Message: "Lost connection to MySQL server during query"}
+	errNoPrimary = &mysqlwire.Error{Code: codeNoConnection, State: "HY000",
+		Message: "Can't connect to the primary MySQL server"}
+	errDemoted = &mysqlwire.Error{Code: mysql.ER_OPTION_PREVENTS_STATEMENT, State: "HY000",
+		Message: "The primary MySQL server is read-only and follows another server, so it cannot execute this statement"}
+	errBadSession = &mysqlwire.Error{Code: mysql.ER_WRONG_VALUE_FOR_VAR, State: "42000",
+		Message: fmt.Sprintf("The connection attribute '%s' must have 1 to %d bytes", sessionAttribute, session.MaxName)}
+	errReadOnly = &mysqlwire.Error{Code: mysql.ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, State: "25006",
+		Message: "Cannot execute statement in a READ ONLY transaction."}
+	errUnknownCommand = &mysqlwire.Error{Code: mysql.ER_UNKNOWN_COM_ERROR, State: "08S01", Message: "Unknown command"}
+	errPacketOrder    = &mysqlwire.Error{Code: mysql.ER_NET_PACKETS_OUT_OF_ORDER, State: "08S01",
+		Message: "Got packets out of order"}
+	errShutdown = &mysqlwire.Error{Code: mysql.ER_SERVER_SHUTDOWN, State: "08S01",
+		Message: "Server shutdown in progress"}
+	errMalformed = &mysqlwire.Error{Code: mysql.ER_MALFORMED_PACKET, State: "HY000",
+		Message: "Malformed communication packet"}
+	errTooManyTypes = &mysqlwire.Error{Code: mysql.ER_OUT_OF_RESOURCES, State: "HY000",
+		Message: "Out of memory for the parameters of prepared statements"}
+	errTooManyStatements = &mysqlwire.Error{Code: mysql.ER_MAX_PREPARED_STMT_COUNT_REACHED, State: "42000",
+		Message: fmt.Sprintf("Can't create more than max_prepared_stmt_count statements (current value: %d)", maxStatements)}
+)
+
+// errReadOnlyOf is errReadOnly in the words of the flavor.
+func errReadOnlyOf(mariaDB bool) *mysqlwire.Error {
+	e := *errReadOnly
+	if mariaDB {
+		e.Message = strings.TrimSuffix(e.Message, ".")
+	}
+	return &e
+}
+
+// errUnknownStatement is MySQL's answer to a statement id that it does not know.
+func errUnknownStatement(id uint32, command string) *mysqlwire.Error {
+	return &mysqlwire.Error{Code: mysql.ER_UNKNOWN_STMT_HANDLER, State: "HY000",
+		Message: fmt.Sprintf("Unknown prepared statement handler (%d) given to %s", id, command)}
+}
+
+// interruption reports whether an ERR packet with this code says that the statement was stopped, by KILL, by a time
+// limit or by a deadlock, and not that this server cannot run it.
+func interruption(code uint16) bool {
+	switch code {
+	case mysql.ER_QUERY_INTERRUPTED, mysql.ER_LOCK_WAIT_TIMEOUT, mysql.ER_LOCK_DEADLOCK,
+		3024, // ER_QUERY_TIMEOUT, MySQL's max_execution_time
+		1969: // ER_STATEMENT_TIMEOUT, MariaDB's max_statement_time
+		return true
+	}
+	return false
+}

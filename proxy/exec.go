@@ -1,0 +1,360 @@
+package proxy
+
+import (
+	"errors"
+	"time"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/stickyproxy/stickyproxy/gtid"
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
+	"github.com/stickyproxy/stickyproxy/router"
+)
+
+// run sends a request where it belongs and relays the answer. If a replica fails it before the client has seen
+// anything, it runs on another one, or on the primary. An error ends the connection.
+func (c *conn) run(r *request) error {
+	r.start = c.srv.now()
+	l, err := c.attempt(r)
+	return c.served(l, r, err)
+}
+
+// direct is run for a request that belongs on l.
+func (c *conn) direct(l *link, r *request) error {
+	r.start = c.srv.now()
+	return c.served(l, r, c.exchange(l, r))
+}
+
+// served ends a request: l is who answered, nil when the answer was our own.
+func (c *conn) served(l *link, r *request, err error) error {
+	if err != nil {
+		return c.refusedOr(err)
+	}
+	if f := c.srv.trace.Query; f != nil && l != nil {
+		f(l.replica, r.reason, c.srv.now().Sub(r.start))
+	}
+	return nil
+}
+
+// refusedOr gives the client a server's ERR packet if that is what err is, and returns err otherwise.
+func (c *conn) refusedOr(err error) error {
+	var refused refusal
+	if !errors.As(err, &refused) {
+		return err
+	}
+	if c.request.code == mysql.COM_STMT_SEND_LONG_DATA {
+		return c.skip(&c.request) // it has no response; the execution will say so again
+	}
+	return c.answer(refused.answer)
+}
+
+// attempt tries servers until one has answered, and returns it; nil when the answer was our own.
+func (c *conn) attempt(r *request) (*link, error) {
+	if l, err := c.follow(r); l != nil || err != nil {
+		return l, err
+	}
+	snap := c.srv.o.Fleet.Snapshot()
+	var tried uint64
+	for {
+		d := c.decide(r, &snap.View, tried)
+		r.reason = d.Reason
+		if d.Replica < 0 {
+			if d.Reason == router.ReasonReplicaBehind {
+				c.srv.o.Fleet.Ask()
+			}
+			return c.onPrimary(r)
+		}
+		if l := c.replica; l != nil && !l.is(snap.Servers[d.Replica], snap.Replicas[d.Replica].Incarnation) &&
+			!l.dead && c.statements.cursorOn(l) {
+			r.reason = router.ReasonOpenCursor // it would be lost with the connection to this replica
+			return c.onPrimary(r)
+		}
+		r.movable = true
+		err := c.onReplica(r, snap, d.Replica)
+		if err == nil {
+			return c.replica, nil
+		}
+		var again elsewhere
+		if !errors.As(err, &again) {
+			return nil, err
+		}
+		if f := c.srv.trace.Retried; f != nil {
+			f(again.refused)
+		}
+		if again.refused {
+			c.remember(r, again.err)
+			r.reason = router.ReasonReplicaRefused
+			return c.onPrimary(r)
+		}
+		tried |= 1 << min(d.Replica, 63)
+	}
+}
+
+// follow runs a request that belongs to what went before it: a READ ONLY transaction on a replica, or a question
+// about the previous statement. It returns nil if there is nothing to follow.
+func (c *conn) follow(r *request) (*link, error) {
+	if c.snapshot.open {
+		if l, err := c.inSnapshot(r); l != nil || err != nil {
+			return l, err
+		}
+	}
+	l := c.about(r)
+	if l == nil || l != c.replica || l.dead || r.class.Effects.Has(router.ReadsTables) && !c.readable(r) {
+		return nil, nil
+	}
+	if l.version != c.state.version {
+		if err := c.bringUpToDate(l); err != nil {
+			return nil, nil // what was asked for is gone with the connection
+		}
+	}
+	r.reason = router.ReasonPrevious
+	return l, c.exchange(l, r)
+}
+
+// about is where the statement ran that a statement of Kind Previous is about, nil if it is of another kind.
+func (c *conn) about(r *request) *link {
+	switch {
+	case r.class.Kind != router.Previous:
+		return nil
+	case r.class.Effects.Has(router.UsesFoundRows):
+		return c.rows
+	case r.class.UsesRowCount:
+		return c.previous
+	}
+	return c.warned
+}
+
+// readable reports whether a statement that also reads tables could do that on the replica at hand.
+func (c *conn) readable(r *request) bool {
+	kind := r.class.Kind
+	r.class.Kind = router.Read
+	proven := c.stillProven(r)
+	r.class.Kind = kind
+	return proven
+}
+
+// onPrimary runs a request on the primary.
+func (c *conn) onPrimary(r *request) (*link, error) {
+	r.movable = false
+	if refusal := c.noPrimary(); refusal != nil {
+		return nil, c.answer(refusal)
+	}
+	c.revivePrimary()
+	if err := c.tellPrimary(); err != nil {
+		return nil, c.primaryFailed(err)
+	}
+	return c.primary, c.exchange(c.primary, r)
+}
+
+// idleCheck is how long the primary may have been left alone before it is asked whether it is still there.
+const idleCheck = time.Second
+
+// revivePrimary opens a new connection to the primary if the old one was ended by the server, while reads went to a
+// replica or the client was idle, and nothing was lost with it but what a new one can be told.
+func (c *conn) revivePrimary() {
+	l := c.primary
+	if c.request.start.Sub(l.used) < idleCheck || l.Alive() || c.state.attached || c.held() != router.ReasonNone {
+		return
+	}
+	if st := c.request.stmt; st != nil && st.long {
+		return // what was sent of its parameters is gone
+	}
+	ctx, cancel := c.connectTimeout()
+	defer cancel()
+	login := c.login
+	login.Schema = c.state.schema
+	b, err := c.srv.connectPrimary(ctx, login)
+	if err != nil {
+		return // the old one says what is wrong
+	}
+	c.statements.forget(l)
+	l.dead = true
+	l.close()
+	c.primary = newLink(b, false, c.state.version)
+	c.primary.version-- // it has to be told the state
+	c.thread.Store(c.primary.ThreadID)
+}
+
+// noPrimary returns why the configured primary must not be used, if that is known.
+func (c *conn) noPrimary() *mysqlwire.Error {
+	if s := c.srv.o.Fleet.Snapshot(); s.PrimaryDemoted {
+		return errDemoted
+	}
+	return nil
+}
+
+// tellPrimary brings the primary's connection up to date with state that was set on a replica, in a READ ONLY
+// transaction there.
+func (c *conn) tellPrimary() error {
+	if c.primary.version == c.state.version {
+		return nil
+	}
+	if c.replica != nil && !c.replica.dead {
+		if err := c.learnCollationOf(c.replica); err != nil {
+			c.dropReplica()
+		}
+	}
+	c.state.replays(c.primary)
+	return c.consult(c.primary, told)
+}
+
+// primaryFailed ends a request, and the connection unless the primary has answered.
+func (c *conn) primaryFailed(err error) error {
+	if refused := answered(err); refused != nil {
+		return c.answer(refused)
+	}
+	c.primary.dead = true
+	return serverError{err: err, between: true, seq: c.seq + 1}
+}
+
+// exchange sends a request to one server and relays the response.
+func (c *conn) exchange(l *link, r *request) error {
+	defer c.arrived(l)
+	if err := c.await(l, l.replica && r.movable); err != nil {
+		return err
+	}
+	return c.send(l, r)
+}
+
+// consult sends what is queued for l of our own accord and reads the answers.
+func (c *conn) consult(l *link, learn func(*link, mysqlwire.OK)) error {
+	defer c.arrived(l)
+	if err := c.await(l, l.replica); err != nil {
+		return err
+	}
+	if err := l.write(nil); err != nil {
+		return err
+	}
+	return l.settle(learn)
+}
+
+// await notes that an answer of l is awaited. Movable says that nothing is lost if the wait is ended. It is an error if
+// the clients are being cut off: who does that may not have seen the note.
+func (c *conn) await(l *link, movable bool) error {
+	if movable {
+		c.waits.Store(l)
+	} else {
+		c.busy.Store(l)
+	}
+	if err := c.srv.ctx.Err(); err != nil {
+		return serverError{err: err}
+	}
+	return nil
+}
+
+// begun notes that the client is about to get a byte of the answer: now the request cannot run elsewhere. It reports
+// false if the wait was ended just before, and so the request has to.
+func (c *conn) begun(l *link) bool {
+	if c.busy.Load() == l {
+		return true
+	}
+	c.busy.Store(l)
+	return c.waits.CompareAndSwap(l, nil)
+}
+
+// arrived notes that the wait is over.
+func (c *conn) arrived(l *link) {
+	if c.busy.Swap(nil) == nil && !c.waits.CompareAndSwap(l, nil) {
+		l.dead = true // the wait was ended, and the deadline that does it may come only now
+	}
+}
+
+func (c *conn) send(l *link, r *request) error {
+	if r.stmt != nil {
+		if err := c.bind(l, r); err != nil {
+			return err
+		}
+	}
+	if !l.replica && (r.class.Writes || l.unsure) {
+		c.pins.begin()
+	}
+	l.used = r.start
+	if err := c.sendCommand(l, r); err != nil {
+		return c.writeFailed(l, r, err)
+	}
+	if len(l.owed) > 0 {
+		if err := c.settle(l); err != nil {
+			return err
+		}
+	}
+	r.changed = false // what went ahead changed nothing that the client's statement did
+	return c.relay(l, r)
+}
+
+// sendCommand sends the request, all of it.
+func (c *conn) sendCommand(l *link, r *request) error {
+	head := r.head
+	switch {
+	case r.longer != nil:
+		return c.streamLonger(l, r)
+	case r.instead != nil:
+		head = r.instead
+	}
+	if err := l.write(head); err != nil || r.whole() {
+		return err
+	}
+	c.drop(&r.command)
+	return c.stream(l, &r.command)
+}
+
+// settle reads the responses to what went ahead of a request. A replica that refuses the state serves no reads.
+func (c *conn) settle(l *link) error {
+	err := l.settle(told)
+	if err == nil {
+		return nil
+	}
+	l.dead = true
+	if !l.replica {
+		return serverError{err: err, between: true, seq: c.seq + 1}
+	}
+	if answered(err) != nil {
+		c.state.hold(router.ReasonUnknownState)
+		c.dropReplica()
+		return elsewhere{err: err, refused: true}
+	}
+	return elsewhere{err: err}
+}
+
+// writeFailed says what it means that a request could not be sent. The server may have said why before it went.
+func (c *conn) writeFailed(l *link, r *request, err error) error {
+	l.dead = true // it has a part of the command; a good-bye would be taken for the rest of it
+	var gone clientError
+	if errors.As(err, &gone) {
+		return err
+	}
+	if l.replica && r.movable {
+		return elsewhere{err: err}
+	}
+	if relayed := c.relay(l, r); relayed != nil {
+		return relayed
+	}
+	return serverError{err: err}
+}
+
+// remember notes a statement that a replica refused as a write.
+func (c *conn) remember(r *request, err error) {
+	var refused *mysqlwire.Error
+	if !errors.As(err, &refused) || !refusedAsWrite(refused.Code) {
+		return
+	}
+	if sql := c.text(r); sql != nil {
+		c.srv.refused.add(sql)
+	}
+}
+
+// refusedAsWrite reports whether this code says that a server which is read-only was asked to write.
+func refusedAsWrite(code uint16) bool {
+	switch code {
+	case mysql.ER_OPTION_PREVENTS_STATEMENT, mysql.ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, 1836: // ER_READ_ONLY_MODE
+		return true
+	}
+	return false
+}
+
+// parseGTID reads what a server of this flavor reports as committed.
+func parseGTID(mariaDB bool, text string) (gtid.Set, error) {
+	if mariaDB {
+		return gtid.ParseMariaDB(text)
+	}
+	return gtid.ParseMySQL(text)
+}

@@ -1,0 +1,152 @@
+package proxy
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
+	"github.com/stickyproxy/stickyproxy/router"
+)
+
+// kill is a KILL of one connection.
+type kill struct {
+	id    uint64
+	query bool // KILL QUERY: the statement, not the connection
+}
+
+// parseKill reads KILL [CONNECTION | QUERY] id; false for any other form, which is the primary's business.
+// https://dev.mysql.com/doc/refman/en/kill.html
+func parseKill(sql []byte) (k kill, ok bool) {
+	words := strings.Fields(strings.TrimRight(strings.TrimSpace(string(sql)), ";"))
+	if len(words) < 2 || !strings.EqualFold(words[0], "KILL") {
+		return kill{}, false
+	}
+	words = words[1:]
+	if k.query = strings.EqualFold(words[0], "QUERY"); k.query || strings.EqualFold(words[0], "CONNECTION") {
+		words = words[1:]
+	}
+	if len(words) != 1 {
+		return kill{}, false
+	}
+	id, err := strconv.ParseUint(words[0], 10, 64)
+	k.id = id
+	return k, err == nil
+}
+
+// killText serves a KILL in a text.
+func (c *conn) killText(r *request, sql []byte) error {
+	k, ok := parseKill(sql)
+	if !ok {
+		return c.run(r)
+	}
+	return c.kill(r, k)
+}
+
+// killCommand serves COM_PROCESS_KILL.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_process_kill.html
+func (c *conn) killCommand(r *request) error {
+	p := r.payload()
+	if len(p) < 5 || !r.whole() {
+		return c.answer(errMalformed)
+	}
+	r.class = router.Statement{Reason: router.ReasonAdministration, Effects: router.Kills}
+	return c.kill(r, kill{id: uint64(binary.LittleEndian.Uint32(p[1:]))})
+}
+
+// kill sends a KILL to the server on which it hits. A client knows two ids of a connection: the one that we greeted it
+// with, and the one that its thread on the primary has, CONNECTION_ID(). Either way its statement may be running on a
+// replica just now. An id of nobody here is the primary's business.
+func (c *conn) kill(r *request, k kill) error {
+	victim := c.srv.find(k.id)
+	if victim == nil {
+		return c.run(r)
+	}
+	if !k.query {
+		victim.killed.Store(true) // what it has on replicas has to end, too
+	}
+	thread := victim.thread.Load()
+	if l := victim.awaited(); l != nil && l.replica {
+		if k.query {
+			return c.answerKill(c.killAt(l, k, l.ThreadID))
+		}
+		_ = c.killAt(l, kill{query: true}, l.ThreadID) // its end alone would not end the statement; if that is over, fine
+	}
+	if err := c.killThread(r, k, thread); err != nil || k.query {
+		return err
+	}
+	if r.failure != nil {
+		victim.killed.Store(false) // the primary did not allow it
+		return nil
+	}
+	_ = victim.nc.Close() // its goroutine closes the rest
+	return nil
+}
+
+// killThread kills a thread on the primary, on this client's own connection and in the client's words, but for the id.
+func (c *conn) killThread(r *request, k kill, thread uint32) error {
+	payload := appendQuery(nil, c.primary.Capabilities, k.text(thread))
+	if r.code == mysql.COM_PROCESS_KILL {
+		payload = binary.LittleEndian.AppendUint32([]byte{mysql.COM_PROCESS_KILL}, thread)
+	}
+	r.instead = mysqlwire.AppendPacket(nil, 0, payload)
+	return c.run(r)
+}
+
+func (k kill) text(thread uint32) string {
+	if k.query {
+		return fmt.Sprintf("KILL QUERY %d", thread)
+	}
+	return fmt.Sprintf("KILL %d", thread)
+}
+
+// killAt kills a thread on the server of l, as this client: the server judges whether it may.
+func (c *conn) killAt(l *link, k kill, thread uint32) error {
+	ctx, cancel := c.connectTimeout()
+	defer cancel()
+	login := c.login
+	login.Schema = ""
+	b, err := l.Server.Connect(ctx, login)
+	if err != nil {
+		return err
+	}
+	defer b.Close()
+	_, err = b.Query(ctx, k.text(thread))
+	return err
+}
+
+// answerKill gives the client the outcome of killAt.
+func (c *conn) answerKill(err error) error {
+	var refused *mysqlwire.Error
+	switch {
+	case errors.As(err, &refused):
+		return c.answer(refused)
+	case err != nil:
+		return c.answer(errLost)
+	}
+	return c.ok()
+}
+
+// awaited is the link that the connection waits for, nil for none. It may be called from any goroutine.
+func (c *conn) awaited() *link {
+	if l := c.waits.Load(); l != nil {
+		return l
+	}
+	return c.busy.Load()
+}
+
+// find returns the client connection that is known by id, nil if there is none.
+func (s *Server) find(id uint64) *conn {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for cl := range s.clients {
+		if c := cl.conn; c != nil && (uint64(c.id) == id || uint64(c.thread.Load()) == id) {
+			return c
+		}
+	}
+	return nil
+}

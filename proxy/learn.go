@@ -1,0 +1,181 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/binary"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
+	"github.com/stickyproxy/stickyproxy/router"
+)
+
+// finish records what became of a request, before the client can know it.
+func (c *conn) finish(l *link, r *request) {
+	failed := r.failure != nil
+	ran := r.code == mysql.COM_QUERY || r.code == mysql.COM_STMT_EXECUTE
+	if failed {
+		r.warnings = 1 // the error
+	}
+	if ran || failed {
+		c.previous, c.warnings = l, r.warnings // other commands leave alone what ROW_COUNT() and SHOW WARNINGS answer
+	}
+	if l.MariaDB && (r.code == mysql.COM_INIT_DB || r.code == mysql.COM_PING) {
+		c.previous = l // there, these are statements without rows
+	}
+	if r.code == mysql.COM_STMT_PREPARE && !l.MariaDB {
+		c.warned, c.warnings = l, r.warnings
+	}
+	if (ran || failed) && !(l.MariaDB && r.class.NoTables && !r.class.Multi && !failed && r.warnings == 0) {
+		c.warned = l
+	}
+	if ran && (r.rows || r.class.Reason == router.ReasonWrite && !failed) { // INSERT ... SELECT counts what it found, too
+		c.rows = l
+	}
+	if r.code == mysql.COM_SET_OPTION && !failed {
+		c.setOption(r.payload())
+	}
+	if r.stmt != nil && r.stmt.columns != 0 && r.columns != 0 {
+		r.stmt.columns = r.columns // the client knows by now
+	}
+	if ran && (!failed || r.class.Multi || r.class.Effects.Any(router.Calls)) {
+		c.state.ran(r.class, c.tableText(r), r.changed, r.named)
+	}
+	if r.stmt != nil {
+		r.stmt.cursorOver(r, l.status)
+	}
+	if !l.replica {
+		c.wrote(l, r)
+	}
+}
+
+// setOption notes what COM_SET_OPTION has set, for connections that are opened later.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_set_option.html
+func (c *conn) setOption(payload []byte) {
+	if len(payload) < 3 {
+		return
+	}
+	caps := c.client.Capabilities | mysqlwire.CapMultiStatements
+	if binary.LittleEndian.Uint16(payload[1:]) != 0 {
+		caps &^= mysqlwire.CapMultiStatements
+	}
+	c.client.Capabilities, c.login.Capabilities = caps, caps
+}
+
+// obscure are the effects with which a statement may commit, or fail after it has committed.
+const obscure = opaque | router.Begins | router.Ends | router.CommitsImplicitly | router.XA
+
+// wrote records what is known of writes after a request on the primary. An ERR packet reports no GTID, does not say that
+// nothing was written, and does not tell whether a transaction is open now.
+func (c *conn) wrote(l *link, r *request) {
+	failed := r.failure != nil
+	if !c.pins.gtids.IsEmpty() || c.pins.doubt {
+		c.pins.begin() // its text may not have told: the COMMIT of what a failed CALL had begun
+	}
+	if failed && c.pins.writing && (r.class.Writes || r.class.Multi || r.class.Effects.Any(obscure)) {
+		c.pins.doubt = true
+	}
+	if c.pins.writing && !l.inTransaction() {
+		c.endWrite(l, r)
+	}
+	if failed && r.class.Effects.Any(router.Calls|router.Executes) {
+		l.unsure = true
+	}
+}
+
+// endWrite ends the write that is under way.
+func (c *conn) endWrite(l *link, r *request) {
+	failed := r.failure != nil
+	if !failed && c.wroteNothing(l, r) {
+		c.pins.none()
+		return
+	}
+	opaque := c.primary.MariaDB && (r.class.Multi || r.class.Effects.Any(opaque)) // it reports the last GTID only
+	proven := c.pins.end(c.srv.now(), failed || opaque || r.untold)
+	if f := c.srv.trace.Pinned; f != nil {
+		f(proven)
+	}
+}
+
+// wroteNothing reports whether it is certain that a statement which might have written, and succeeded, has committed
+// nothing that replicas will see: an UPDATE that changes nothing, a statement on a temporary table. The server reports
+// the GTID of whatever it commits, has done so before, and says that everything gets one. The end of a transaction
+// counts as a write all the same, and so do statements whose text does not tell what they do. In mode window, GTIDs play
+// no part.
+func (c *conn) wroteNothing(l *link, r *request) bool {
+	if r.untold || c.mode == router.Window || !c.pins.gtids.IsEmpty() || c.pins.doubt || r.class.Multi || r.class.Effects.Any(obscure) {
+		return false
+	}
+	switch {
+	case r.class.Reason == router.ReasonNotUnderstood, r.class.Reason == router.ReasonTooLarge:
+		return false
+	case c.state.held == router.ReasonUnknownState: // it may be that the trackers are off
+		return false
+	}
+	reporting := c.srv.reporting.Load()
+	return l.Tracked && reporting != nil && *reporting == l.Incarnation && c.srv.o.Fleet.Snapshot().GTIDPrimary == l.Incarnation
+}
+
+// learn records what a packet that ends a result says.
+func (c *conn) learn(l *link, ok mysqlwire.OK) {
+	l.status, l.unsure = ok.Status, false
+	if ok.LastInsertID != 0 {
+		c.state.attached = true // LAST_INSERT_ID() can be asked for
+	}
+	if len(ok.Session) > 0 {
+		c.learnChanges(l, ok.Session)
+	}
+}
+
+// told notes the end of a statement of ours that told a server what others had reported: that is no news.
+func told(l *link, ok mysqlwire.OK) { l.status, l.unsure = ok.Status, false }
+
+func (c *conn) learnChanges(l *link, changes []byte) {
+	current := l.version == c.state.version
+	for ch := (mysqlwire.Changes{Rest: changes}); ch.Next(); {
+		switch ch.Kind {
+		case mysqlwire.TrackSystemVariable:
+			c.learnVariable(l, ch.Name, ch.Value)
+		case mysqlwire.TrackSchema:
+			c.request.named = true
+			c.state.setSchema(string(ch.Value))
+			l.Schema = c.state.schema
+		case mysqlwire.TrackGTIDs:
+			c.learnGTID(l, ch.Value)
+		case mysqlwire.TrackState:
+			c.request.changed = true
+		case mysqlwire.TrackCharacteristic:
+			if !l.replica {
+				c.state.pending = bytes.HasPrefix(ch.Value, []byte("SET TRANSACTION"))
+			}
+		}
+	}
+	if current {
+		l.version = c.state.version
+	}
+}
+
+func (c *conn) learnVariable(l *link, name, value []byte) {
+	switch string(name) {
+	case "statement_id": // MySQL counts statements in it, and reports that with each one
+	case "last_gtid":
+		c.learnGTID(l, value)
+	default:
+		c.request.named = true
+		c.state.setVariable(string(name), string(value))
+	}
+}
+
+// learnGTID records what a server reports as committed by this connection.
+func (c *conn) learnGTID(l *link, text []byte) {
+	if l.replica || len(text) == 0 {
+		return
+	}
+	set, err := parseGTID(l.MariaDB, string(text))
+	if err != nil {
+		c.pins.doubt = true
+		return
+	}
+	c.srv.reports(l.Incarnation)
+	c.pins.committed(set)
+}

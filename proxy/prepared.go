@@ -1,0 +1,375 @@
+package proxy
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strings"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
+	"github.com/stickyproxy/stickyproxy/router"
+)
+
+const (
+	// maxStatements is how many prepared statements a client may have open: MySQL's default for a whole server,
+	// https://dev.mysql.com/doc/refman/en/server-system-variables.html#sysvar_max_prepared_stmt_count
+	maxStatements = 16382
+	// maxTexts is how many bytes of statement texts are kept for a client. A statement beyond that stays on the server
+	// that prepared it, the primary.
+	maxTexts = 8 << 20
+	// maxTypes is how many bytes of parameter types, with the names of query attributes, there is room for beyond that.
+	maxTypes = 8 << 20
+)
+
+// statement is a prepared statement of a client. It is prepared on a server when it is first needed there.
+type statement struct {
+	id      uint32 // as the client knows it
+	text    []byte // nil if it was not kept: then it is on the primary only
+	class   router.Statement
+	version uint64 // of the state under which the client prepared it: names in it mean what they meant then
+	schema  string // the current one then
+	params  int
+	columns int // of its rows, as the client was told last; 0: none, or not known before it runs
+
+	types   []byte // the parameters' types, and names, as the client sent them last
+	typesNo uint64 // goes up when they change
+	long    bool   // parameters were sent to the primary in pieces
+	cursor  *link  // where a cursor of it may be open
+
+	onPrimary, onReplica remote
+}
+
+// remote is a statement on one server connection.
+type remote struct {
+	link    *link // nil: not prepared; a link that is no longer in use: as good as that
+	id      uint32
+	typesNo uint64 // of the types that the server was sent
+}
+
+// on is the statement's place on l.
+func (s *statement) on(l *link) *remote {
+	if l.replica {
+		return &s.onReplica
+	}
+	return &s.onPrimary
+}
+
+// statements are a client's prepared statements, by the id that the client knows.
+type statements struct {
+	byID  map[uint32]*statement
+	last  uint32
+	bytes int // of kept texts and types
+}
+
+// add makes room for one more and returns it; nil if there are too many.
+func (s *statements) add() *statement {
+	if len(s.byID) >= maxStatements {
+		return nil
+	}
+	if s.byID == nil {
+		s.byID = make(map[uint32]*statement)
+	}
+	s.last++
+	return &statement{id: s.last}
+}
+
+// keep stores the text of st if there is room for it.
+func (s *statements) keep(st *statement, text []byte) {
+	if s.bytes+len(text) <= maxTexts {
+		st.text = bytes.Clone(text)
+		s.bytes += len(text)
+	}
+}
+
+func (s *statements) remove(st *statement) {
+	delete(s.byID, st.id)
+	s.bytes -= len(st.text) + len(st.types)
+}
+
+// room is how many bytes of types st may have.
+func (s *statements) room(st *statement) int { return maxTexts + maxTypes - s.bytes + len(st.types) }
+
+func (s *statements) clear() {
+	s.byID, s.bytes = nil, 0
+}
+
+// forget notes that l, which may be nil, is no longer in use.
+func (s *statements) forget(l *link) {
+	if l == nil {
+		return
+	}
+	for _, st := range s.byID {
+		if st.cursor == l {
+			st.cursor = nil
+		}
+		if r := st.on(l); r.link == l {
+			*r = remote{}
+		}
+	}
+}
+
+// find returns the statement that a command is about, nil if the client has none with that id.
+func (c *conn) find(r *request) *statement {
+	id, err := mysqlwire.StatementID(r.payload())
+	if err != nil {
+		return nil
+	}
+	return c.statements.byID[id]
+}
+
+// prepare serves COM_STMT_PREPARE: on the server where the statement would run now, so that a read costs the primary
+// nothing.
+func (c *conn) prepare(r *request) error {
+	text := r.payload()[1:]
+	st := c.statements.add()
+	if st == nil {
+		return c.answer(errTooManyStatements)
+	}
+	st.class, st.version, st.schema = tooLarge, c.state.version, c.state.schema
+	if r.whole() {
+		c.statements.keep(st, text)
+	}
+	if st.text != nil {
+		st.class = c.classify(text)
+	}
+	// Preparing does nothing that the text would do.
+	now := c.keepTemporary(st.class, st.text)
+	r.class = router.Statement{Kind: now.Kind, Reason: now.Reason}
+	if st.class.Kind != router.Read && st.class.Kind != router.Previous {
+		r.class.Kind = router.Primary
+	}
+	r.making = st
+	err := c.run(r)
+	if _, ok := c.statements.byID[st.id]; !ok || r.failure != nil {
+		c.statements.remove(st)
+	}
+	return err
+}
+
+// prepared registers the statement that a server has prepared, and gives it the client's id in the answer.
+func (c *conn) prepared(l *link, r *request, payload []byte) error {
+	p, err := mysqlwire.ParsePrepared(payload)
+	if err != nil {
+		return err
+	}
+	st := r.making
+	st.params, st.columns = p.Params, p.Columns
+	*st.on(l) = remote{link: l, id: p.ID}
+	c.statements.byID[st.id] = st
+	binary.LittleEndian.PutUint32(payload[1:], st.id)
+	return nil
+}
+
+// execute serves COM_STMT_EXECUTE.
+func (c *conn) execute(r *request) error {
+	st := c.find(r)
+	if st == nil || len(r.payload()) < executeHead {
+		return c.unknownStatement(r, "mysqld_stmt_execute")
+	}
+	r.stmt = st
+	r.class = c.keepTemporary(st.class, st.text)
+	r.cursor = r.payload()[5]&cursorFlags != 0
+	switch {
+	case st.long:
+		r.class.Kind, r.class.Reason = router.Primary, router.ReasonLongData
+	case !r.whole():
+		r.class.Kind, r.class.Reason = router.Primary, router.ReasonTooLarge
+	case st.version != c.state.version && st.class.Kind == router.Read && !st.ready(c.replica):
+		// Prepared there now, its names could mean something else.
+		r.class.Kind, r.class.Reason = router.Primary, router.ReasonUnknownState
+	}
+	if r.class.Kind == router.BeginReadOnly {
+		r.class.Kind = router.Primary // it could not be repeated elsewhere
+	}
+	before := len(st.types)
+	if refusal := st.learnTypes(r.payload(), c.caps, c.statements.room(st)); refusal != nil {
+		return c.answer(refusal)
+	}
+	c.statements.bytes += len(st.types) - before
+	run := c.run
+	if mentionsTracking(r.class, st.text) {
+		run = c.runTracking
+	}
+	err := run(r)
+	st.long = false
+	return err
+}
+
+// cursorOver notes that a request about the statement has left no cursor open, if that is so.
+func (s *statement) cursorOver(r *request, status mysqlwire.Status) {
+	switch {
+	case r.failure != nil:
+	case r.code == mysql.COM_STMT_EXECUTE && status&mysqlwire.StatusCursorExists == 0,
+		r.code == mysql.COM_STMT_FETCH && status&mysqlwire.StatusLastRowSent != 0,
+		r.code == mysql.COM_STMT_RESET:
+		s.cursor = nil
+	}
+}
+
+// cursorOn reports whether a cursor may be open on l.
+func (s *statements) cursorOn(l *link) bool {
+	for _, st := range s.byID {
+		if st.cursor == l {
+			return true
+		}
+	}
+	return false
+}
+
+// ready reports whether the statement is prepared on l.
+func (s *statement) ready(l *link) bool { return l != nil && s.on(l).link == l }
+
+// executeHead is the size of COM_STMT_EXECUTE before its parameters: command, id, flags, iteration count.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html
+const executeHead = 10
+
+const (
+	cursorFlags    = 0x07 // of the flags: any kind of cursor
+	parameterCount = 0x08 // of the flags: a parameter count is sent even if it is 0 (query attributes)
+)
+
+// parameters finds the parameters in a COM_STMT_EXECUTE: where the byte is that says whether types follow, 0 if there
+// are no parameters, and how many there are.
+func (s *statement) parameters(p []byte, caps mysqlwire.Capability) (at, count int, err error) {
+	at, count = executeHead, s.params
+	if caps.Has(mysqlwire.CapQueryAttributes) && (count > 0 || p[5]&parameterCount != 0) {
+		n, size := mysqlwire.Lenenc(p[at:])
+		if size == 0 || n > 1<<16 {
+			return 0, 0, errMalformed
+		}
+		at, count = at+size, int(n)
+	}
+	if count == 0 {
+		return 0, 0, nil
+	}
+	at += (count + 7) / 8
+	if at >= len(p) {
+		return 0, 0, errMalformed
+	}
+	return at, count, nil
+}
+
+// learnTypes remembers the types that a COM_STMT_EXECUTE brings along, at most room bytes of them.
+func (s *statement) learnTypes(p []byte, caps mysqlwire.Capability, room int) *mysqlwire.Error {
+	at, count, err := s.parameters(p, caps)
+	if err != nil {
+		return errMalformed
+	}
+	if at == 0 || p[at] != 1 {
+		return nil
+	}
+	b := p[at+1:]
+	end := 0
+	for range count {
+		if end += 2; end > len(b) {
+			return errMalformed
+		}
+		if caps.Has(mysqlwire.CapQueryAttributes) {
+			n, size := mysqlwire.Lenenc(b[end:])
+			if size == 0 || n > uint64(len(b)-end-size) {
+				return errMalformed
+			}
+			end += size + int(n)
+		}
+	}
+	switch {
+	case end > room:
+		return errTooManyTypes
+	case !bytes.Equal(s.types, b[:end]):
+		s.types = bytes.Clone(b[:end])
+		s.typesNo++
+	case s.typesNo == 0:
+		s.typesNo = 1 // no bytes of types is also something to say
+	}
+	return nil
+}
+
+// onStatement serves COM_STMT_FETCH and COM_STMT_RESET where the statement ran last.
+func (c *conn) onStatement(r *request) error {
+	st := c.find(r)
+	if st == nil {
+		name := "mysqld_stmt_fetch"
+		if r.code == mysql.COM_STMT_RESET {
+			name = "mysqld_stmt_reset"
+		}
+		return c.unknownStatement(r, name)
+	}
+	r.stmt = st
+	r.reason = router.ReasonOpenCursor
+	if r.code == mysql.COM_STMT_RESET {
+		r.reason = router.ReasonCommand
+	}
+	l := st.cursor
+	if r.code == mysql.COM_STMT_RESET && st.long {
+		l = c.primary
+	}
+	if l == nil || l.dead {
+		l = c.primary
+		if !st.ready(l) && st.ready(c.replica) {
+			l = c.replica
+		}
+	}
+	if r.code == mysql.COM_STMT_RESET {
+		st.long = false
+	}
+	return c.direct(l, r)
+}
+
+// longData serves COM_STMT_SEND_LONG_DATA, which has no response: an error shows at the execution. The data goes to the
+// primary, and so does that execution.
+func (c *conn) longData(r *request) error {
+	st := c.find(r)
+	if st == nil {
+		return c.skip(r)
+	}
+	st.long = true
+	r.stmt, r.reason = st, router.ReasonLongData
+	return c.direct(c.primary, r)
+}
+
+// closeStatement serves COM_STMT_CLOSE, which has no response. The servers are told along with their next command.
+func (c *conn) closeStatement(r *request) error {
+	st := c.find(r)
+	if st == nil {
+		return c.skip(r)
+	}
+	c.statements.remove(st)
+	for _, l := range []*link{c.primary, c.replica} {
+		if l == nil || !st.ready(l) {
+			continue
+		}
+		l.queue(binary.LittleEndian.AppendUint32([]byte{mysql.COM_STMT_CLOSE}, st.on(l).id))
+		if len(l.ahead) >= maxAhead && l.write(nil) != nil {
+			l.dead = true // the next command finds out
+		}
+	}
+	return c.skip(r)
+}
+
+// namesOtherStatement corrects a failure that tells the client the server's id of its statement, and reports whether
+// there was something to correct.
+func (r *request) namesOtherStatement() bool {
+	if r.stmt == nil || r.failure.Code != mysql.ER_STMT_HAS_NO_OPEN_CURSOR {
+		return false
+	}
+	before, rest, _ := strings.Cut(r.failure.Message, "(")
+	_, after, found := strings.Cut(rest, ")")
+	if found {
+		r.failure.Message = fmt.Sprintf("%s(%d)%s", before, r.stmt.id, after)
+	}
+	return found
+}
+
+// unknownStatement answers a command about a statement that the client does not have.
+func (c *conn) unknownStatement(r *request, command string) error {
+	id, err := mysqlwire.StatementID(r.payload())
+	if err != nil {
+		return c.answer(errMalformed)
+	}
+	if !c.primary.MariaDB && !strings.HasPrefix(c.primary.Version, "5.") {
+		command = "mysql_stmt_precheck" // one place there tells it for all commands
+	}
+	return c.answer(errUnknownStatement(id, command))
+}

@@ -1,0 +1,138 @@
+package proxy
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/stickyproxy/stickyproxy/backend"
+	"github.com/stickyproxy/stickyproxy/router"
+)
+
+// onReplica runs a request on the replica with this index in the snapshot.
+func (c *conn) onReplica(r *request, snap *backend.Snapshot, i int) error {
+	if err := c.learnCollation(); err != nil {
+		return err
+	}
+	server := snap.Servers[i]
+	if err := c.useReplica(server, snap.Replicas[i].Incarnation); err != nil {
+		c.srv.o.Fleet.Failed(server, err)
+		return elsewhere{err: err}
+	}
+	l := c.replica
+	if l.version != c.state.version {
+		if err := c.bringUpToDate(l); err != nil {
+			c.dropReplica()
+			return elsewhere{err: err}
+		}
+	}
+	if err := c.exchange(l, r); err != nil {
+		c.replicaFailed(server, err)
+		return err
+	}
+	if r.class.Kind == router.BeginReadOnly && r.failure == nil {
+		c.snapshot.begin(r)
+	}
+	return nil
+}
+
+// bringUpToDate puts ahead of the next command what tells a replica the client's state.
+func (c *conn) bringUpToDate(l *link) error {
+	if c.state.schema == "" && l.Schema != "" {
+		return errNoSchema
+	}
+	if l.resets != c.state.resets {
+		ctx, cancel := c.connectTimeout()
+		defer cancel()
+		if err := l.Reset(ctx); err != nil {
+			return err
+		}
+		l.resets = c.state.resets
+		c.statements.forget(l)
+	}
+	c.state.replays(l)
+	return nil
+}
+
+// learnCollation asks the primary for the connection's collation if a statement may have set it without a report: SET
+// NAMES with COLLATE. The next statement runs on a replica, so that nobody asks the primary how the last one went.
+func (c *conn) learnCollation() error {
+	if c.primary.dead {
+		return nil
+	}
+	return c.learnCollationOf(c.primary)
+}
+
+// learnCollationOf asks the server on which the collation was set.
+func (c *conn) learnCollationOf(l *link) error {
+	if !c.state.collates || l.version != c.state.version {
+		return nil
+	}
+	ctx, cancel := c.connectTimeout()
+	defer cancel()
+	rows, err := l.Query(ctx, "SELECT @@collation_connection")
+	if err != nil || len(rows.Values) != 1 {
+		l.dead = true
+		return serverError{err: err, between: true, seq: c.seq + 1}
+	}
+	c.state.collates = false
+	c.state.setVariable("collation_connection", rows.Values[0][0].String)
+	l.version = c.state.version // it has that already
+	return nil
+}
+
+// replicaFailed gives up a replica that did not answer.
+func (c *conn) replicaFailed(server *backend.Server, err error) {
+	var again elsewhere
+	if errors.As(err, &again) && !again.refused {
+		c.dropReplica()
+		c.srv.o.Fleet.Failed(server, err)
+	}
+}
+
+// replicaConnectTimeout bounds the opening of a connection to a replica: the primary can answer, too.
+const replicaConnectTimeout = 2 * time.Second
+
+// useReplica makes c.replica a connection to this incarnation of a server.
+func (c *conn) useReplica(server *backend.Server, incarnation string) error {
+	if l := c.replica; l != nil {
+		if l.is(server, incarnation) && (c.request.start.Sub(l.used) < idleCheck || l.Alive()) {
+			return nil
+		}
+		c.dropReplica()
+	}
+	ctx, cancel := context.WithTimeout(c.srv.ctx, min(c.srv.o.ConnectTimeout, replicaConnectTimeout))
+	defer cancel()
+	login := c.login
+	login.Schema = c.state.schema
+	b, err := server.Connect(ctx, login)
+	if err != nil {
+		return err
+	}
+	l := newLink(b, true, 0)
+	l.used = c.request.start        // and it was never reset, unlike the primary's may have been
+	l.version = c.state.version - 1 // that of no state that was told
+	c.replica = l
+	if b.Incarnation != incarnation {
+		c.dropReplica()
+		return errIncarnation
+	}
+	return nil
+}
+
+// dropReplica ends the connection to the replica. Another one is opened when a read needs it.
+func (c *conn) dropReplica() {
+	if c.previous == c.replica {
+		c.previous = nil
+	}
+	if c.rows == c.replica {
+		c.rows = nil
+	}
+	if c.warned == c.replica {
+		c.warned = nil
+	}
+	c.statements.forget(c.replica)
+	c.replica.close()
+	c.replica = nil
+	c.snapshot.end()
+}

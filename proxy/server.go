@@ -1,0 +1,355 @@
+package proxy
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stickyproxy/stickyproxy/backend"
+	"github.com/stickyproxy/stickyproxy/router"
+	"github.com/stickyproxy/stickyproxy/session"
+)
+
+// Fleet is what a Server needs to know about the servers: *backend.Fleet.
+type Fleet interface {
+	// Snapshot returns what is known now; it is called for every statement.
+	Snapshot() *backend.Snapshot
+	// PrimaryInfo returns how the primary greets its clients.
+	PrimaryInfo(context.Context) (backend.Greeting, error)
+	// Ask has the replicas asked for their positions soon.
+	Ask()
+	// Failed is told that a connection to a replica failed.
+	Failed(*backend.Server, error)
+}
+
+// Options of a [Server]. Fleet is needed; the rest has useful zero values.
+type Options struct {
+	Fleet    Fleet
+	Sessions *session.Store    // what sessions of several connections must see; nil: there are none
+	Accounts []backend.Account // accounts that the proxy checks itself: for clients that know mysql_native_password only
+
+	Window time.Duration // how long a write whose GTID is not known keeps a session on the primary; 0 is 15 s
+	MaxLag time.Duration // how old a replica's data may be; 0 is 30 s
+
+	ConnectTimeout time.Duration // for a client's login and for a connection to a server; 0 is 10 s
+	MaxConnections int           // more clients get error 1040; 0 is no limit
+	NoLocalInfile  bool          // LOAD DATA LOCAL INFILE is refused, as by a server with local_infile=OFF
+
+	Logger *slog.Logger     // nil is silent
+	Trace  Trace            // what metrics are made of
+	Now    func() time.Time // nil is time.Now
+}
+
+// Policy is how the clients of one listener are treated. The zero Policy is mode auto without TLS.
+type Policy struct {
+	Mode       router.Mode
+	Scope      Scope
+	TLS        *tls.Config // nil: TLS is not offered
+	RequireTLS bool        // refuse clients without TLS; a unix socket is as good
+	// ProxyProtocol are the networks that may say, by a header of the PROXY protocol, for whom a connection is. A
+	// header from elsewhere ends the connection.
+	ProxyProtocol []netip.Prefix
+}
+
+// The defaults of Options.
+const (
+	DefaultWindow = 15 * time.Second
+	DefaultMaxLag = 30 * time.Second
+)
+
+// rememberedAccounts is how many passwords are remembered for the next login of the same account.
+const rememberedAccounts = 10_000
+
+// Server accepts clients and serves each in a goroutine of its own. It is made by [New]; its methods may be called
+// from any goroutine.
+type Server struct {
+	o         Options
+	trace     Trace
+	now       func() time.Time
+	log       *slog.Logger
+	admission Admission
+	refused   *refusals
+	farewells chan struct{} // holds one value for each client that is being told that there are too many
+
+	ctx    context.Context // ends with the server: logins that are under way stop
+	cancel context.CancelFunc
+	lastID atomic.Uint32
+	// reporting is the incarnation of the last server that reported the GTID of a write.
+	reporting atomic.Pointer[string]
+	served    sync.WaitGroup // a goroutine a client
+
+	watching sync.Once
+	watched  sync.WaitGroup // the goroutine of watch
+
+	mu        sync.Mutex
+	listeners map[net.Listener]struct{}
+	clients   map[*client]struct{}
+	draining  bool
+}
+
+// client is a connection that was accepted, from the first byte to the last.
+type client struct {
+	nc     net.Conn
+	policy Policy
+	conn   *conn // nil until the login is over
+}
+
+// New returns a server that listens nowhere yet.
+func New(o Options) (*Server, error) {
+	if o.Fleet == nil {
+		return nil, errors.New("proxy: no fleet")
+	}
+	accounts, err := NewAccounts(o.Accounts, rememberedAccounts)
+	if err != nil {
+		return nil, fmt.Errorf("proxy: %w", err)
+	}
+	o.setDefaults()
+	s := &Server{
+		o: o, trace: o.Trace, now: o.Now, log: o.Logger, refused: newRefusals(),
+		farewells: make(chan struct{}, maxFarewells),
+		listeners: make(map[net.Listener]struct{}), clients: make(map[*client]struct{}),
+	}
+	s.ctx, s.cancel = context.WithCancel(context.Background())
+	s.admission = Admission{Accounts: accounts, Timeout: o.ConnectTimeout, Key: RSAKey(), Connect: s.connectPrimary, patience: newPatience(o.Now)}
+	s.lastID.Store(firstID)
+	return s, nil
+}
+
+// firstID is below the first connection id that is given to a client. Servers count theirs from 1; an id with the
+// highest bit set is not one of theirs.
+const firstID = 1 << 31
+
+func (o *Options) setDefaults() {
+	if o.Window == 0 {
+		o.Window = DefaultWindow
+	}
+	if o.MaxLag == 0 {
+		o.MaxLag = DefaultMaxLag
+	}
+	if o.ConnectTimeout == 0 {
+		o.ConnectTimeout = DefaultConnectTimeout
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Logger == nil {
+		o.Logger = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Serve accepts clients on l, who are treated by p, until [Server.Shutdown], and then returns nil. It closes l. It may
+// be called for several listeners.
+func (s *Server) Serve(l net.Listener, p Policy) error {
+	if !s.listen(l) {
+		return l.Close()
+	}
+	defer l.Close()
+	s.watching.Do(func() { s.watched.Go(s.watch) })
+	for {
+		nc, err := l.Accept()
+		if err != nil {
+			if s.isDraining() {
+				return nil
+			}
+			if wait(s.ctx, err) {
+				continue
+			}
+			return fmt.Errorf("accept on %s: %w", l.Addr(), err)
+		}
+		s.accept(nc, p)
+	}
+}
+
+// wait pauses after an error of Accept that passes, such as too many open files.
+func wait(ctx context.Context, err error) bool {
+	var t interface{ Temporary() bool }
+	if !errors.As(err, &t) || !t.Temporary() {
+		return false
+	}
+	select {
+	case <-ctx.Done():
+	case <-time.After(50 * time.Millisecond):
+	}
+	return true
+}
+
+// listen notes a listener; false when the server is shutting down.
+func (s *Server) listen(l net.Listener) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.draining {
+		s.listeners[l] = struct{}{}
+	}
+	return !s.draining
+}
+
+func (s *Server) isDraining() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.draining
+}
+
+// accept starts the goroutine of a client.
+func (s *Server) accept(nc net.Conn, p Policy) {
+	cl := &client{nc: nc, policy: p}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.draining:
+		_ = nc.Close()
+	case s.o.MaxConnections > 0 && len(s.clients) >= s.o.MaxConnections:
+		s.turnAwayFull(nc)
+	default:
+		s.clients[cl] = struct{}{}
+		s.served.Go(func() { s.serveClient(cl) })
+	}
+}
+
+// serveClient is a client's life.
+func (s *Server) serveClient(cl *client) {
+	defer s.gone(cl)
+	if f := s.trace.Opened; f != nil {
+		f()
+	}
+	id := s.lastID.Add(1) | firstID
+	log := s.log.With("client", cl.nc.RemoteAddr().String(), "connection", id)
+	c, err := s.login(cl, id)
+	if err != nil {
+		if f := s.trace.LoginFailed; f != nil {
+			f(err)
+		}
+		log.Info("login failed", "error", err)
+		return
+	}
+	if from := c.nc.RemoteAddr().String(); from != cl.nc.RemoteAddr().String() {
+		log = log.With("for", from)
+	}
+	defer c.close()
+	switch err := c.serve(); {
+	case errors.Is(err, errQuit), errors.Is(err, errDrained):
+		log.Debug("connection ended", "user", c.login.User, "reason", err)
+	default:
+		log.Info("connection ended", "user", c.login.User, "error", err)
+	}
+}
+
+// reports notes that a server reports the GTIDs of writes.
+func (s *Server) reports(incarnation string) {
+	if old := s.reporting.Load(); old == nil || *old != incarnation {
+		s.reporting.Store(&incarnation)
+	}
+}
+
+// gone forgets a client.
+func (s *Server) gone(cl *client) {
+	_ = cl.nc.Close() // whoever closed it first
+	s.mu.Lock()
+	delete(s.clients, cl)
+	s.mu.Unlock()
+	if f := s.trace.Closed; f != nil {
+		f()
+	}
+}
+
+// Shutdown ends the server: it accepts no more clients, and each one that is there ends at its next quiet moment,
+// between two commands and outside of a transaction. When ctx ends, the rest is cut off and the error is ctx's.
+// Shutdown returns when the last client is gone.
+func (s *Server) Shutdown(ctx context.Context) error {
+	defer s.watched.Wait()
+	defer s.cancel()
+	s.drain()
+	done := make(chan struct{})
+	go s.waitForClients(done)
+	select {
+	case <-done:
+		return nil
+	case <-ctx.Done():
+	}
+	s.cancel()
+	s.cut()
+	<-done
+	return ctx.Err()
+}
+
+// waitForClients closes done when the last client is gone.
+func (s *Server) waitForClients(done chan<- struct{}) {
+	s.served.Wait()
+	close(done)
+}
+
+// drain stops listening and asks every client to go.
+func (s *Server) drain() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.draining = true
+	for l := range s.listeners {
+		_ = l.Close()
+	}
+	for cl := range s.clients {
+		if cl.conn != nil {
+			cl.conn.turn.stop(cl.nc)
+		}
+	}
+}
+
+// cut closes what clients are left, and the server connections that they wait for.
+func (s *Server) cut() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for cl := range s.clients {
+		_ = cl.nc.Close()
+		if cl.conn == nil {
+			continue
+		}
+		for _, l := range []*link{cl.conn.busy.Load(), cl.conn.waits.Load()} {
+			if l != nil {
+				_ = l.Conn.Close()
+			}
+		}
+	}
+}
+
+// watchInterval is how soon a read is taken away from a replica that went silent. The monitor takes a second or two to
+// tell that it is.
+const watchInterval = 500 * time.Millisecond
+
+// watch ends the waits of reads for replicas that are no longer up, until the server ends: those reads run elsewhere.
+// Without it, a client would wait for a frozen replica until the kernel gives up on it.
+func (s *Server) watch() {
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		snap := s.o.Fleet.Snapshot()
+		for i := range snap.Replicas {
+			if !snap.Replicas[i].Up {
+				s.wake(snap.Servers[i])
+			}
+		}
+	}
+}
+
+// wake ends the waits for a replica.
+func (s *Server) wake(replica *backend.Server) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for cl := range s.clients {
+		if cl.conn == nil {
+			continue
+		}
+		if l := cl.conn.waits.Load(); l != nil && l.Server == replica && cl.conn.waits.CompareAndSwap(l, nil) {
+			_ = l.SetReadDeadline(time.Unix(1, 0)) // if it is gone, so is the wait
+		}
+	}
+}

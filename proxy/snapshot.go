@@ -1,0 +1,155 @@
+package proxy
+
+import (
+	"errors"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
+	"github.com/stickyproxy/stickyproxy/router"
+)
+
+// readOnly is a READ ONLY transaction that runs on a replica.
+type readOnly struct {
+	open  bool
+	fresh bool   // no statement in it has returned anything yet: it can still begin elsewhere
+	text  []byte // the statement that began it
+}
+
+func (s *readOnly) begin(r *request) {
+	s.open, s.fresh = true, true
+	s.text = append(s.text[:0], r.payload()...)
+}
+
+func (s *readOnly) end() { s.open, s.fresh = false, false }
+
+// inSnapshot runs a request in the READ ONLY transaction that is open on the replica. A statement that needs the
+// primary takes the transaction there if it has returned nothing yet; later it stays, so that the transaction keeps
+// its snapshot. Nil means that the transaction is over, or has moved, and that the request goes its usual way.
+func (c *conn) inSnapshot(r *request) (*link, error) {
+	e := r.class.Effects
+	switch {
+	case e.Any(router.Begins|router.CommitsImplicitly|router.LocksTables|router.XA) && !unlocks(r.class):
+		return nil, c.moveSnapshot() // whether it ends there, and what begins, is for the primary to say
+	case c.about(r) == c.primary, r.code == mysql.COM_SET_OPTION:
+		return c.onPrimary(r)
+	case c.snapshot.fresh && (!staysInSnapshot(r.class) || !c.stillProven(r)):
+		return nil, c.moveSnapshot()
+	case aboutConnection(r.class):
+		return c.onPrimary(r)
+	}
+	r.reason = router.ReasonReadOnlyTransaction
+	r.movable = c.snapshot.fresh && !e.Has(router.Ends)
+	l := c.replica
+	if l.MariaDB && r.code == mysql.COM_QUERY && !r.class.Multi && e.Has(router.Ends) && !e.Has(router.Disconnects) {
+		r.instead = mysqlwire.AppendPacket(nil, 0, appendQuery(nil, l.Capabilities, rollback(e)))
+	}
+	if err := c.exchange(l, r); err != nil {
+		var again elsewhere
+		if errors.As(err, &again) {
+			return nil, c.moveSnapshot()
+		}
+		return nil, err
+	}
+	if e.Has(router.SetsUserVariable) && r.code == mysql.COM_QUERY && r.failure == nil && len(r.head) > 0 {
+		if err := c.repeat(r); err != nil {
+			return nil, err
+		}
+	}
+	c.snapshot.open = l.inTransaction()
+	c.snapshot.fresh = e.Has(router.Ends) || c.snapshot.fresh && r.failure == nil && r.class.Kind != router.Read
+	return l, nil
+}
+
+// rollback is what ends a READ ONLY transaction on MariaDB in place of a COMMIT: it comes to the same, and with a savepoint
+// in the transaction a COMMIT is refused there as a write.
+func rollback(e router.Effects) string {
+	if e.Has(router.Chains) {
+		return "ROLLBACK AND CHAIN"
+	}
+	return "ROLLBACK"
+}
+
+// unlocks reports whether a statement is UNLOCK TABLES or the like, which commits nothing where nothing is locked: locks
+// are on the primary and keep transactions there.
+func unlocks(st router.Statement) bool { return st.Effects.Has(router.UnlocksTables) && !st.Multi }
+
+// stillProven reports whether the replica of the transaction has what the session must see now. The servers fix what a
+// transaction sees at its first read, and the session may have written since it began, on another connection.
+func (c *conn) stillProven(r *request) bool {
+	if r.class.Kind != router.Read {
+		return true
+	}
+	snap := c.srv.o.Fleet.Snapshot()
+	d := c.decide(r, &snap.View, 0)
+	return d.Replica >= 0 && c.replica.is(snap.Servers[d.Replica], snap.Replicas[d.Replica].Incarnation)
+}
+
+// staysInSnapshot reports whether a statement belongs into a READ ONLY transaction wherever that is.
+func staysInSnapshot(st router.Statement) bool {
+	return st.Kind == router.Read || st.Kind == router.Previous || st.Reason == router.ReasonTransaction ||
+		st.Reason == router.ReasonCommand || unlocks(st)
+}
+
+// aboutConnection reports whether a statement is about what the connection has on the primary, or about that server,
+// and not about the data of the snapshot.
+func aboutConnection(st router.Statement) bool {
+	switch st.Reason {
+	case router.ReasonServerState, router.ReasonPreparedText, router.ReasonLockFunction, router.ReasonConnectionFunction,
+		router.ReasonHandler, router.ReasonAdministration:
+		return true
+	}
+	return false
+}
+
+// repeat runs a statement that has set user variables in the snapshot once more on the primary, where later statements
+// look for them.
+func (c *conn) repeat(r *request) error {
+	c.state.attached = true
+	if err := c.tellPrimary(); err != nil {
+		return c.primaryFailed(err)
+	}
+	if r.class.Writes {
+		c.pins.begin()
+	}
+	c.primary.queue(r.payload())
+	err := c.consult(c.primary, c.learn)
+	if c.pins.writing {
+		c.pins.end(c.srv.now(), true)
+	}
+	if err == nil || answered(err) != nil {
+		return nil
+	}
+	c.primary.dead = true
+	return serverError{err: err}
+}
+
+// endSnapshot ends the transaction on the replica, for a statement that commits it implicitly.
+func (c *conn) endSnapshot() error {
+	l := c.replica
+	c.snapshot.end()
+	l.queue(appendQuery(nil, l.Capabilities, "COMMIT"))
+	if err := c.consult(l, c.learn); err != nil {
+		c.dropReplica()
+	}
+	return nil
+}
+
+// moveSnapshot begins the transaction again, on the primary. Nobody has seen anything of it yet.
+func (c *conn) moveSnapshot() error {
+	text := c.snapshot.text
+	if c.replica != nil && !c.replica.dead {
+		_ = c.endSnapshot() // the replica may be gone: the transaction ends either way
+	} else if c.replica != nil {
+		c.dropReplica()
+	}
+	c.snapshot.end()
+	if err := c.tellPrimary(); err != nil {
+		return c.primaryFailed(err)
+	}
+	c.primary.queue(text)
+	if err := c.consult(c.primary, c.learn); err != nil {
+		return c.primaryFailed(err)
+	}
+	return nil
+}

@@ -1,0 +1,213 @@
+package proxy
+
+import (
+	"maps"
+	"strings"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/stickyproxy/stickyproxy/backend"
+	"github.com/stickyproxy/stickyproxy/router"
+)
+
+// state is what the client has made of its connection since the login, as far as another server connection can be
+// told: the current schema and system variables. It is recorded from what servers report after a statement succeeded,
+// so it does not matter how the statement was written. Each server connection has the version of it that it was told.
+//
+// What cannot be told (a temporary table, a lock) holds reads on the primary instead.
+type state struct {
+	version uint64 // goes up with every change
+	resets  uint64 // goes up when all of it is gone: COM_RESET_CONNECTION
+
+	schema  string
+	base    backend.Variables // as the login on the primary left them
+	vars    map[string]string // changed system variables, by name
+	context router.Context    // what of it changes how a statement reads
+	held    router.Reason     // state that no other connection can be told, until a reset
+	// collates: the character set of the connection was set, perhaps with a collation, which servers do not report
+	collates bool
+	once     bool // SET TRANSACTION was given for the next transaction
+	pending  bool // and the primary has said so, and not yet that a transaction has used it: not every statement does
+
+	optional  bool // COM_SET_OPTION has turned several statements in a text on or off
+	temporary temporaries
+	tracking  tracking // what the client wants to be told of all this
+
+	// attached: the connection to the primary has, or had, something that ends with it: user variables, temporary
+	// tables, locks, statements prepared in SQL, an insert id.
+	attached bool
+}
+
+// newState is the state after a login on the primary. Where the primary does not report changes, none can be replayed.
+func newState(primary *backend.Conn) state {
+	s := state{schema: primary.Schema, base: primary.Variables}
+	s.context = router.Context{MariaDB: primary.MariaDB, Schema: primary.Schema}
+	s.reads(primary.Variables.Get("sql_mode"), primary.Variables.Get("character_set_client"))
+	if !primary.Tracked {
+		s.hold(router.ReasonUnknownState)
+	}
+	return s
+}
+
+// reset forgets what COM_RESET_CONNECTION ends: everything but the schema and what COM_SET_OPTION has set.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_reset_connection.html
+func (s *state) reset(primary *backend.Conn) {
+	version, resets, schema, optional := s.version+1, s.resets+1, s.schema, s.optional
+	*s = newState(primary)
+	s.version, s.resets, s.optional = version, resets, optional
+	s.setSchema(schema)
+}
+
+// readsCommitted reports whether each statement of a transaction sees the newest data, and not all of them the same.
+func (s *state) readsCommitted() bool {
+	for _, name := range [...]string{"transaction_isolation", "tx_isolation"} {
+		level, ok := s.vars[name]
+		if !ok {
+			level = s.base.Get(name)
+		}
+		if level == "READ-COMMITTED" || level == "READ-UNCOMMITTED" {
+			return true
+		}
+	}
+	return false
+}
+
+// reads notes what changes how the text of a statement is to be read.
+func (s *state) reads(sqlMode, charset string) {
+	s.readsMode(sqlMode)
+	s.context.UnsafeCharset = unsafeCharset(charset)
+}
+
+func (s *state) readsMode(sqlMode string) {
+	s.context.ANSIQuotes = hasMode(sqlMode, "ANSI_QUOTES") || hasMode(sqlMode, "ANSI")
+	s.context.NoBackslashEscapes = hasMode(sqlMode, "NO_BACKSLASH_ESCAPES")
+}
+
+func hasMode(sqlMode, name string) bool {
+	for m := range strings.SplitSeq(sqlMode, ",") {
+		if m == name {
+			return true
+		}
+	}
+	return false
+}
+
+// unsafeCharset reports whether a byte within a character of the set may be a backslash or a quote.
+func unsafeCharset(name string) bool {
+	switch name {
+	case "gbk", "sjis", "cp932", "big5", "gb18030":
+		return true
+	}
+	return false
+}
+
+func (s *state) setSchema(name string) {
+	if s.schema == name {
+		return
+	}
+	s.schema, s.context.Schema = name, name
+	s.version++
+}
+
+// setVariable records what a server reported.
+func (s *state) setVariable(name, value string) {
+	switch name {
+	case "sql_mode":
+		s.readsMode(value)
+	case "character_set_client":
+		s.context.UnsafeCharset = unsafeCharset(value)
+	}
+	switch replayOf(name) {
+	case replayNever:
+		return
+	case replayHolds:
+		s.hold(router.ReasonUnknownState)
+		return
+	}
+	if name == "character_set_connection" {
+		s.collates = true
+	}
+	if old, ok := s.vars[name]; ok && old == value {
+		return
+	}
+	if s.vars == nil {
+		s.vars = make(map[string]string)
+	}
+	s.vars[name] = value
+	s.version++
+}
+
+// hold keeps reads on the primary until a reset. The first reason stays.
+func (s *state) hold(r router.Reason) {
+	if s.held == router.ReasonNone {
+		s.held = r
+	}
+}
+
+// release ends what hold began for this reason.
+func (s *state) release(r router.Reason) {
+	if s.held == r {
+		s.held = router.ReasonNone
+	}
+}
+
+// explained are the effects whose traces are either reported by name or keep the statements that depend on them on
+// the primary anyway.
+const explained = router.SetsUserVariable | router.SetsSystemVariable | router.SetsSchema | router.SetsTransaction |
+	router.CreatesTemporary | router.DropsTemporary | router.Prepares | router.Deallocates
+
+// opaque are the effects that stand for any other.
+const opaque = router.Calls | router.Executes | router.CallsFunction
+
+// attaches are the effects that leave something on one server connection.
+const attaches = opaque | router.SetsUserVariable | router.CreatesTemporary | router.LocksTables | router.GetsLock |
+	router.OpensHandler | router.Prepares | router.SetsRole | router.XA
+
+// ran records what a statement that ran says, where no server reports it. Text is its text, nil if it is not at hand;
+// changed says that the server reported that something changed, named that it reported what, at least in part.
+func (s *state) ran(st router.Statement, text []byte, changed, named bool) {
+	e := st.Effects
+	s.once = e.Has(router.SetsTransaction) || s.once && st.Reason == router.ReasonSet
+	s.attached = s.attached || e.Any(attaches)
+	s.temporaryTables(st, text)
+	if e.Has(router.LocksTables) {
+		s.hold(router.ReasonTablesLocked)
+	} else if e.Has(router.UnlocksTables) {
+		s.release(router.ReasonTablesLocked)
+	}
+	if e.Has(router.SetsRole) || changed && (e.Any(opaque) || !e.Any(explained) && !named) {
+		s.hold(router.ReasonUnknownState)
+	}
+}
+
+// temporaryTables records which temporary tables there are. Where that cannot be told, all reads stay on the primary.
+func (s *state) temporaryTables(st router.Statement, text []byte) {
+	e := st.Effects
+	switch {
+	case e.Has(router.CreatesTemporary):
+		if st.Multi || !s.temporary.created(text, s.schema) {
+			s.hold(router.ReasonTemporaryTable)
+		}
+	case e.Has(router.DropsTemporary) && !st.Multi:
+		s.temporary.dropped(text, s.schema)
+	case e.Has(router.CommitsImplicitly) && s.temporary.mentioned(text): // ALTER TABLE ... RENAME
+		s.hold(router.ReasonTemporaryTable)
+	}
+}
+
+// replays puts ahead of the next command of l what tells its server the state.
+func (s *state) replays(l *link) {
+	if l.Schema != s.schema && s.schema != "" {
+		l.queue(append([]byte{mysql.COM_INIT_DB}, s.schema...))
+		l.Schema = s.schema
+	}
+	vars := s.vars
+	if differing := s.base.Differing(l.Variables); differing != nil {
+		maps.Copy(differing, vars)
+		vars = differing
+	}
+	if len(vars) > 0 {
+		l.queue(appendSet(nil, l.Capabilities, vars))
+	}
+	l.version = s.version
+}

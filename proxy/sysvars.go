@@ -1,0 +1,146 @@
+package proxy
+
+import (
+	"strings"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
+)
+
+// replay is what becomes of a system variable that the client changed.
+type replay uint8
+
+const (
+	replaySet   replay = iota // the other server is told
+	replayNever               // it does not matter there, or is ours
+	replayHolds               // it cannot be told there: reads stay on the primary
+)
+
+// replayOf says what to do about a change of the system variable name.
+func replayOf(name string) replay {
+	switch name {
+	case "last_gtid", "autocommit", "gtid_next",
+		"character_set_database", "collation_database", // follow the schema, and take a privilege to be set
+		"last_insert_id", "insert_id", "identity", "pseudo_thread_id", "error_count", "warning_count",
+		"statement_id": // MySQL reports it with every statement, and it cannot be set
+		return replayNever
+	case "rand_seed1", "rand_seed2", "pseudo_replica_mode", "pseudo_slave_mode", "wsrep_on", "skip_replication", "sql_log_bin",
+		"timestamp": // set to DEFAULT it is not reported
+		return replayHolds
+	}
+	if strings.HasPrefix(name, "session_track_") {
+		return replayNever
+	}
+	return replaySet
+}
+
+// appendSet appends the SET statement that tells a server the values of variables. Character sets come last, so that the
+// statement is read in the set in which the server expects it.
+func appendSet(dst []byte, caps mysqlwire.Capability, vars map[string]string) []byte {
+	dst = appendQuery(dst, caps, "SET ")
+	start := len(dst)
+	names := namesOf(vars)
+	for order := range 3 {
+		for name, value := range vars {
+			if orderOf(name) != order || names != "" && inNames(name) {
+				continue
+			}
+			dst = append(comma(dst, start), "@@SESSION."...)
+			dst = append(append(dst, name...), '=')
+			dst = appendValue(dst, name, value)
+		}
+	}
+	if names != "" {
+		dst = append(comma(dst, start), names...)
+	}
+	return dst
+}
+
+// comma appends a comma unless nothing was appended since start.
+func comma(dst []byte, start int) []byte {
+	if len(dst) > start {
+		dst = append(dst, ',')
+	}
+	return dst
+}
+
+// namesOf is the NAMES clause that sets the character sets and the collation in vars, "" if they are not of that kind.
+// Only NAMES sets the collation that is in the definitions of result columns.
+func namesOf(vars map[string]string) string {
+	set, collation := vars["character_set_client"], vars["collation_connection"]
+	if set == "" || vars["character_set_connection"] != set || vars["character_set_results"] != set ||
+		strings.ContainsAny(set+collation, `'\`) {
+		return ""
+	}
+	if collation == "" {
+		return "NAMES '" + set + "'"
+	}
+	return "NAMES '" + set + "' COLLATE '" + collation + "'"
+}
+
+// inNames reports whether NAMES sets this variable.
+func inNames(name string) bool {
+	switch name {
+	case "character_set_client", "character_set_connection", "character_set_results", "collation_connection":
+		return true
+	}
+	return false
+}
+
+// orderOf is when a variable is set: a character set brings its default collation, which another one replaces.
+func orderOf(name string) int {
+	switch {
+	case name == "collation_connection":
+		return 2
+	case strings.HasPrefix(name, "character_set_"):
+		return 1
+	}
+	return 0
+}
+
+// appendValue writes a value as a server reported it so that SET takes it back: numbers bare, since numeric variables
+// take no strings, NULL where only NULL is reported as nothing, and anything else as a string. A string with a quote
+// or a backslash is written in hexadecimal, which no sql_mode changes.
+func appendValue(dst []byte, name, value string) []byte {
+	switch {
+	case value == "" && name == "character_set_results":
+		return append(dst, "NULL"...)
+	case isNumber(value):
+		return append(dst, value...)
+	case strings.ContainsAny(value, `'\`):
+		const digits = "0123456789abcdef"
+		dst = append(dst, "_binary X'"...)
+		for i := range len(value) {
+			dst = append(dst, digits[value[i]>>4], digits[value[i]&15])
+		}
+		return append(dst, '\'')
+	}
+	dst = append(dst, '\'')
+	dst = append(dst, value...)
+	return append(dst, '\'')
+}
+
+// isNumber reports whether s is a decimal number.
+func isNumber(s string) bool {
+	digits := 0
+	for i := range len(s) {
+		switch c := s[i]; {
+		case c >= '0' && c <= '9':
+			digits++
+		case c == '.' && digits > 0, c == '-' && i == 0:
+		default:
+			return false
+		}
+	}
+	return digits > 0
+}
+
+// appendQuery appends the payload of a COM_QUERY without query attributes.
+func appendQuery(dst []byte, caps mysqlwire.Capability, sql string) []byte {
+	dst = append(dst, mysql.COM_QUERY)
+	if caps.Has(mysqlwire.CapQueryAttributes) {
+		dst = append(dst, 0, 1) // none, in one set of them
+	}
+	return append(dst, sql...)
+}

@@ -1,0 +1,125 @@
+package proxy
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stickyproxy/stickyproxy/backend"
+	"github.com/stickyproxy/stickyproxy/internal/mysqltest/fakeserver"
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
+	"github.com/stickyproxy/stickyproxy/router"
+)
+
+// The value that a server reported is written so that SET takes it back.
+func TestAppendValue(t *testing.T) {
+	for _, tt := range []struct{ name, value, want string }{
+		{"sql_mode", "ANSI", "'ANSI'"},
+		{"sql_mode", "", "''"},
+		{"character_set_results", "", "NULL"},
+		{"sql_select_limit", "18446744073709551615", "18446744073709551615"},
+		{"long_query_time", "10.500000", "10.500000"},
+		{"a", "-5", "-5"},
+		{"time_zone", "-05:00", "'-05:00'"},
+		{"a", "-", "'-'"},
+		{"a", ".5", "'.5'"},
+		{"init", `it's`, "_binary X'69742773'"},
+		{"init", `\`, "_binary X'5c'"},
+	} {
+		if got := string(appendValue(nil, tt.name, tt.value)); got != tt.want {
+			t.Errorf("%s %q: got %s, want %s", tt.name, tt.value, got, tt.want)
+		}
+	}
+}
+
+// All variables are in one SET, character sets last, and as NAMES where that says the same.
+func TestAppendSet(t *testing.T) {
+	for _, tt := range []struct {
+		name string
+		vars string // name=value, separated by spaces
+		want string // the assignments, in order
+	}{
+		{"one", "a=1", "@@SESSION.a=1"},
+		{"character sets last, the collation behind them", "collation_connection=utf8mb4_bin character_set_client=latin1 a=x",
+			"@@SESSION.a='x',@@SESSION.character_set_client='latin1',@@SESSION.collation_connection='utf8mb4_bin'"},
+		{"NAMES", "character_set_client=latin1 character_set_connection=latin1 character_set_results=latin1", "NAMES 'latin1'"},
+		{"NAMES and a collation", "character_set_client=latin1 character_set_connection=latin1 character_set_results=latin1 collation_connection=latin1_bin a=1",
+			"@@SESSION.a=1,NAMES 'latin1' COLLATE 'latin1_bin'"},
+		{"what NAMES does not set", "character_set_client=latin1 character_set_connection=latin1 character_set_results=latin1 character_set_server=ascii",
+			"@@SESSION.character_set_server='ascii',NAMES 'latin1'"},
+		{"different sets", "character_set_client=latin1 character_set_results=",
+			"@@SESSION.character_set_client='latin1',@@SESSION.character_set_results=NULL"},
+	} {
+		vars := make(map[string]string)
+		for _, v := range strings.Fields(tt.vars) {
+			name, value, _ := strings.Cut(v, "=")
+			vars[name] = value
+		}
+		sorted := func(s string) []string { // within one order, variables come as they like
+			parts := strings.Split(s, ",")
+			if tt.name == "different sets" {
+				slices.Sort(parts)
+			}
+			return parts
+		}
+		got := string(appendSet(nil, 0, vars))
+		if !slices.Equal(sorted(strings.TrimPrefix(got, "\x03SET ")), sorted(tt.want)) {
+			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
+		}
+	}
+	if got := string(appendQuery(nil, mysqlwire.CapQueryAttributes, "SET a=1")); got != "\x03\x00\x01SET a=1" {
+		t.Errorf("with query attributes: %q", got)
+	}
+}
+
+// Some variables are nobody else's business, and some cannot be told.
+func TestReplayOf(t *testing.T) {
+	for _, tt := range []struct {
+		name    string
+		version uint64
+		held    router.Reason
+	}{
+		{"time_zone", 1, router.ReasonNone},
+		{"session_track_gtids", 0, router.ReasonNone},
+		{"last_insert_id", 0, router.ReasonNone},
+		{"character_set_database", 0, router.ReasonNone},
+		{"autocommit", 0, router.ReasonNone},
+		{"timestamp", 0, router.ReasonUnknownState},
+		{"sql_log_bin", 0, router.ReasonUnknownState},
+	} {
+		s := newState(&backend.Conn{Tracked: true})
+		s.setVariable(tt.name, "1")
+		if s.version != tt.version || s.held != tt.held {
+			t.Errorf("%s: version %d, held %v", tt.name, s.version, s.held)
+		}
+	}
+}
+
+// Servers do not report the collation of SET NAMES ... COLLATE: the primary is asked once, before the next read elsewhere.
+func TestCollationIsAskedFor(t *testing.T) {
+	r := startRig(t, rigOptions{replicas: 1})
+	const set = "SET NAMES latin1 COLLATE latin1_bin"
+	r.primary.on(func(c *fakeserver.Conn, cmd fakeserver.Command) error {
+		switch cmd.SQL {
+		case set:
+			var all []fakeserver.Track
+			for _, name := range []string{"character_set_client", "character_set_connection", "character_set_results"} {
+				all = append(all, fakeserver.TrackVariable(name, "latin1"))
+			}
+			return c.OK(fakeserver.OK{Track: all})
+		case "SELECT @@collation_connection":
+			return c.Rows([]string{"c"}, [][]any{{"latin1_bin"}}, fakeserver.OK{})
+		}
+		return errDefault
+	})
+	c := r.connect()
+	c.ok(set)
+	c.from(r.replicas[0], "SELECT 1")
+	c.from(r.replicas[0], "SELECT 2")
+	r.primary.wantSent(set, "SELECT @@collation_connection")
+	r.replicas[0].wantSent("SET NAMES 'latin1' COLLATE 'latin1_bin'", "SELECT 1", "SELECT 2")
+	c.ok(set)
+	r.primary.on(refusing("SELECT @@collation_connection", 1))
+	c.fails("SELECT 3", codeServerLost)
+	c.ended(0)
+}

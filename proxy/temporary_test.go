@@ -1,0 +1,40 @@
+package proxy
+
+import "testing"
+
+// A temporary table is known by its name from its CREATE to its DROP, where the texts are plain.
+func TestTemporaries(t *testing.T) {
+	for _, tt := range []struct {
+		name       string
+		create     string
+		known      bool
+		drop, read string
+		mentioned  bool
+	}{
+		{"plain", "CREATE TEMPORARY TABLE t (i INT)", true, "", "SELECT * FROM t", true},
+		{"other case, quoted", "create temporary table if not exists `T` like x", true, "", "SELECT 1 FROM `t` AS u", true},
+		{"with a schema", "CREATE OR REPLACE TEMPORARY TABLE app.t SELECT 1", true, "", "SELECT * FROM other.t", true},
+		{"another table", "CREATE TEMPORARY TABLE tmp (i INT)", true, "", "SELECT * FROM posts", false},
+		{"within a word is enough", "CREATE TEMPORARY TABLE post (i INT)", true, "", "SELECT * FROM posts", true},
+		{"dropped", "CREATE TEMPORARY TABLE t (i INT)", true, "DROP TEMPORARY TABLE IF EXISTS x, `t` ;", "SELECT * FROM t", false},
+		{"dropped with its schema", "CREATE TEMPORARY TABLE t (i INT)", true, "drop table app.t", "SELECT * FROM t", false},
+		{"another schema's dropped", "CREATE TEMPORARY TABLE t (i INT)", true, "DROP TABLE other.t", "SELECT * FROM t", true},
+		{"drop with more behind it", "CREATE TEMPORARY TABLE t (i INT)", true, "DROP TABLE t /* or so */", "SELECT * FROM t", true},
+		{"comment", "CREATE /* */ TEMPORARY TABLE t (i INT)", false, "", "", false},
+		{"comment behind", "CREATE TEMPORARY TABLE t /*! (i INT) */", false, "", "", false},
+		{"odd name", "CREATE TEMPORARY TABLE `t``u` (i INT)", false, "", "", false},
+		{"not ASCII", "CREATE TEMPORARY TABLE `tä` (i INT)", false, "", "", false},
+		{"no name", "CREATE TEMPORARY TABLE ", false, "", "", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var all temporaries
+			if got := all.created([]byte(tt.create), "app"); got != tt.known {
+				t.Fatalf("known: got %v, want %v", got, tt.known)
+			}
+			all.dropped([]byte(tt.drop), "app")
+			if got := all.mentioned([]byte(tt.read)); got != tt.mentioned {
+				t.Errorf("mentioned: got %v, want %v", got, tt.mentioned)
+			}
+		})
+	}
+}

@@ -1,0 +1,23 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/stickyproxy/stickyproxy/router"
+)
+
+// Trace is told what happens on client connections. Every field may be nil. The functions are called by the
+// connections' goroutines, several at a time, and must not block.
+type Trace struct {
+	// Query: a statement was answered, by a replica or by the primary, for this reason; took is the time from its last
+	// byte's arrival to the hand-over of the answer's last byte.
+	Query func(replica bool, reason router.Reason, took time.Duration)
+	// Retried: a replica failed or refused a read, and it ran elsewhere.
+	Retried func(refused bool)
+	// Opened and Closed: a client connection was accepted, and is gone.
+	Opened, Closed func()
+	// LoginFailed: a client did not get in.
+	LoginFailed func(err error)
+	// Pinned: a write ended and its session was pinned; proven says that its GTID is known.
+	Pinned func(proven bool)
+}

@@ -1,0 +1,279 @@
+package proxy
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+	"strings"
+
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
+	"github.com/stickyproxy/stickyproxy/router"
+)
+
+// tracking is what session state a client wants to be told in its OK packets. The trackers of its server connections
+// are ours and on, whatever the client sets: what it sets only chooses what it is told.
+// https://dev.mysql.com/doc/refman/en/session-state-tracking.html
+type tracking struct {
+	values      []string // as the client has set them; nil: the defaults
+	variables   []string // nil: the servers' default
+	everything  bool     // all variables
+	noSchema    bool
+	state       bool
+	gtids       bool
+	transaction bool
+
+	characteristics bool
+	begun           string // the state of a transaction begun explicitly, as the client was told; empty after its end
+}
+
+// trackers are the variables that turn trackers on, and our values of them. MariaDB does not have the last one; it tells
+// a GTID as the system variable last_gtid.
+var trackers = []struct{ name, ours string }{
+	{"session_track_system_variables", "*"},
+	{"session_track_schema", "ON"},
+	{"session_track_state_change", "ON"},
+	{"session_track_transaction_info", "CHARACTERISTICS"},
+	{"session_track_gtids", "OWN_GTID"},
+}
+
+// trackersOf is how many of them a server has.
+func trackersOf(mariaDB bool) int {
+	if mariaDB {
+		return len(trackers) - 1
+	}
+	return len(trackers)
+}
+
+// setTrackers is the statement that sets n trackers to values, or to the server's defaults without values.
+func setTrackers(n int, values []string) string {
+	var b strings.Builder
+	b.WriteString("SET ")
+	for i, t := range trackers[:n] {
+		value := "DEFAULT"
+		if values != nil {
+			value = "'" + strings.ReplaceAll(values[i], "'", "''") + "'"
+			if isNumber(values[i]) {
+				value = values[i]
+			}
+		}
+		if i > 0 {
+			b.WriteByte(',')
+		}
+		b.WriteString("@@SESSION." + t.name + "=" + value)
+	}
+	return b.String()
+}
+
+// askTrackers is the statement that asks for the values of n trackers.
+func askTrackers(n int) string {
+	names := make([]string, n)
+	for i, t := range trackers[:n] {
+		names[i] = "@@SESSION." + t.name
+	}
+	return "SELECT " + strings.Join(names, ",")
+}
+
+// mentionsTracking reports whether a statement may set trackers, or show them.
+func mentionsTracking(st router.Statement, sql []byte) bool {
+	if len(sql) > maxTrackingText {
+		return false
+	}
+	switch {
+	case st.Effects.Has(router.SetsSystemVariable), st.Reason == router.ReasonSystemVariable,
+		st.Reason == router.ReasonUserVariable, st.Reason == router.ReasonSet:
+		return bytes.Contains(bytes.ToLower(sql), []byte("session_track"))
+	case st.Reason == router.ReasonServerState:
+		return bytes.Contains(bytes.ToLower(sql), []byte("variables"))
+	}
+	return false
+}
+
+// maxTrackingText bounds the statements that are searched.
+const maxTrackingText = 64 << 10
+
+// runTracking serves a statement that is about trackers. For its time they have the client's values, which are read
+// back afterwards; in between and after it, they are ours. Within a transaction servers do not let trackers of GTIDs be
+// set, so the client sees ours there.
+func (c *conn) runTracking(r *request) error {
+	l := c.primary
+	if !l.tracks() || l.dead || l.inTransaction() || c.snapshot.open || c.tellPrimary() != nil {
+		if r.class.Effects.Has(router.SetsSystemVariable) {
+			l.Tracked = false // ours may be off now, until a reset
+			c.state.hold(router.ReasonUnknownState)
+		}
+		return c.run(r)
+	}
+	n := trackersOf(l.MariaDB)
+	if _, err := c.askServer(l, setTrackers(n, c.state.tracking.values)); err != nil {
+		return err
+	}
+	r.verbatim = true
+	if r.class.Effects.Has(router.SetsSystemVariable) && !onlyTracking(c.text(r)) {
+		c.state.hold(router.ReasonUnknownState) // the client may not want to be told what else it sets
+	}
+	if err := c.run(r); err != nil {
+		return err
+	}
+	rows, err := c.askServer(l, askTrackers(n))
+	if err != nil {
+		return err
+	}
+	ours := make([]string, n)
+	for i := range ours {
+		ours[i] = trackers[i].ours
+	}
+	c.state.tracking = newTracking(rows)
+	_, err = c.askServer(l, setTrackers(n, ours))
+	return err
+}
+
+// quoted is a string of the plain kind. What is not plain makes onlyTracking say no.
+var quoted = regexp.MustCompile(`'[^'\\]*'|"[^"\\]*"`)
+
+// onlyTracking reports whether a SET statement sets nothing but trackers.
+func onlyTracking(sql []byte) bool {
+	rest := bytes.ToLower(quoted.ReplaceAll(sql, nil))
+	if bytes.ContainsAny(rest, `'"`) {
+		return false
+	}
+	for part := range bytes.SplitSeq(rest, []byte(",")) {
+		if name, _, ok := bytes.Cut(part, []byte("=")); !ok || !bytes.Contains(name, []byte("session_track_")) {
+			return false
+		}
+	}
+	return true
+}
+
+// askServer asks something of our own, and returns the values of the only row if there is one. An error ends the client's
+// connection: what its trackers are is not known any more.
+func (c *conn) askServer(l *link, question string) ([]string, error) {
+	ctx, cancel := c.connectTimeout()
+	defer cancel()
+	rows, err := l.Query(ctx, question)
+	if err != nil {
+		l.dead = true
+		return nil, serverError{err: fmt.Errorf("trackers: %w", err)}
+	}
+	var values []string
+	for _, row := range rows.Values {
+		for _, v := range row {
+			values = append(values, v.String)
+		}
+	}
+	return values, nil
+}
+
+// newTracking reads the values of the trackers.
+func newTracking(set []string) tracking {
+	if len(set) < len(trackers)-1 {
+		return tracking{}
+	}
+	t := tracking{
+		values:      set,
+		everything:  set[0] == "*",
+		variables:   []string{},
+		noSchema:    !isOn(set[1]),
+		state:       isOn(set[2]),
+		transaction: !strings.EqualFold(set[3], "OFF"),
+
+		characteristics: strings.EqualFold(set[3], "CHARACTERISTICS"),
+		gtids:           len(set) > 4 && !strings.EqualFold(set[4], "OFF"),
+	}
+	for name := range strings.SplitSeq(set[0], ",") {
+		t.variables = append(t.variables, strings.ToLower(strings.TrimSpace(name)))
+	}
+	return t
+}
+
+func isOn(value string) bool { return value == "1" || strings.EqualFold(value, "ON") }
+
+// wants reports whether the client is to be told about a change.
+func (t *tracking) wants(c *mysqlwire.Changes) bool {
+	switch c.Kind {
+	case mysqlwire.TrackSystemVariable:
+		return t.wantsVariable(string(c.Name))
+	case mysqlwire.TrackSchema:
+		return !t.noSchema
+	case mysqlwire.TrackState:
+		return t.state
+	case mysqlwire.TrackGTIDs:
+		return t.gtids
+	case mysqlwire.TrackCharacteristic:
+		return t.characteristics
+	}
+	return t.transaction
+}
+
+// explicit reports whether the client is to be told the state of a transaction although it has not asked for that: MySQL
+// does so when a transaction is begun explicitly, and when such a one ends.
+func (t *tracking) explicit(state []byte, begins bool) (now string, tell bool) {
+	if len(state) != len(noTransaction) {
+		return "", false
+	}
+	now = noTransaction
+	before := t.begun
+	t.begun = ""
+	if state[0] == 'T' {
+		if before != "" && !begins {
+			t.begun = before // it goes on
+			return "", false
+		}
+		now = "T_______"
+		if state[2] == 'R' { // WITH CONSISTENT SNAPSHOT
+			now = "T_R_____"
+		}
+		t.begun = now
+	}
+	return now, t.begun != before
+}
+
+// noTransaction is the state without a transaction.
+const noTransaction = "________"
+
+func (t *tracking) wantsVariable(name string) bool {
+	if t.everything {
+		return true
+	}
+	if t.variables == nil {
+		return toldByDefault(name)
+	}
+	for _, v := range t.variables {
+		if v == name {
+			return true
+		}
+	}
+	return false
+}
+
+// toldByDefault is the default of session_track_system_variables.
+// https://dev.mysql.com/doc/refman/en/server-system-variables.html#sysvar_session_track_system_variables
+func toldByDefault(name string) bool {
+	switch name {
+	case "time_zone", "autocommit", "character_set_client", "character_set_results", "character_set_connection":
+		return true
+	}
+	return false
+}
+
+// forClient keeps of a server's session state what the client wants to be told, nil for nothing. Chained: one transaction
+// may have ended and another begun, of which MySQL tells with a state that is empty, and not nil.
+func (t *tracking) forClient(changes []byte, mariaDB, chained, multi bool) []byte {
+	var kept []byte
+	before := t.begun
+	for c := (mysqlwire.Changes{Rest: changes}); c.Next(); {
+		tell, value := t.wants(&c), c.Value
+		if c.Kind == mysqlwire.TrackTransaction && !mariaDB {
+			now, explicit := t.explicit(value, chained && (!multi || string(value) == "T_______"))
+			if explicit && !t.transaction {
+				tell, value = true, []byte(now)
+			}
+		}
+		if tell {
+			kept = mysqlwire.AppendChange(kept, c.Kind, c.Name, value)
+		}
+	}
+	if kept == nil && !mariaDB && chained && !multi && before != "" && t.begun == before {
+		kept = []byte{}
+	}
+	return kept
+}

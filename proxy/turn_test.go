@@ -1,0 +1,70 @@
+package proxy
+
+import (
+	"net"
+	"testing"
+	"time"
+)
+
+// deadlines is a connection that notes its deadlines.
+type deadlines struct {
+	net.Conn
+	set []time.Time
+}
+
+func (d *deadlines) SetReadDeadline(t time.Time) error {
+	d.set = append(d.set, t)
+	return nil
+}
+
+// A shutdown ends a wait for a command, and nothing else, whatever comes first.
+func TestTurn(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		steps string // e: end of a command, q: the same with nothing open, b: begin of one, s: stop
+		goes  string // what end answers, + or -
+		set   string // deadlines: p past, z none
+	}{
+		{"no shutdown", "qbqb", "++", ""},
+		{"between two commands", "qs", "+", "p"},
+		{"in a transaction", "es", "+", ""},
+		{"during a command", "qbsq", "+-", ""},
+		{"during a command that opens a transaction", "qbsebq", "++-", ""},
+		{"a moment late", "qsb", "+", "pz"},
+		{"before the first command", "sq", "-", ""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var turn turn
+			var nc deadlines
+			goes := ""
+			for _, step := range tt.steps {
+				switch step {
+				case 'b':
+					turn.begin(&nc)
+				case 's':
+					turn.stop(&nc)
+				default:
+					if turn.end(step == 'q') {
+						goes += "+"
+					} else {
+						goes += "-"
+					}
+				}
+			}
+			set := ""
+			for _, d := range nc.set {
+				if d.IsZero() {
+					set += "z"
+				} else {
+					set += "p"
+				}
+			}
+			if goes != tt.goes || set != tt.set {
+				t.Errorf("got %q and deadlines %q, want %q and %q", goes, set, tt.goes, tt.set)
+			}
+			if got, want := turn.draining(), tt.name != "no shutdown"; got != want {
+				t.Errorf("draining %v", got)
+			}
+		})
+	}
+}

@@ -1,0 +1,58 @@
+package proxy
+
+import "bytes"
+
+// reset serves COM_RESET_CONNECTION: the state ends on every server; what the session must see does not.
+func (c *conn) reset(r *request) error {
+	if !r.whole() {
+		return clientError{errMalformed}
+	}
+	ctx, cancel := c.connectTimeout()
+	defer cancel()
+	c.statements.clear()
+	if err := c.primary.Reset(ctx); err != nil {
+		c.primary.dead = true // answers may be outstanding, whatever the error is
+		return serverError{err: err, between: true, seq: c.seq + 1}
+	}
+	c.primary.status, c.primary.unsure = c.primary.Status, false
+	c.state.reset(c.primary.Conn)
+	c.previous, c.rows, c.warned = c.primary, c.primary, c.primary
+	c.primary.version = c.state.version
+	if c.primary.Schema != c.state.schema {
+		c.primary.version-- // it was set in a READ ONLY transaction on the replica
+	}
+	if c.snapshot.open {
+		c.dropReplica() // the transaction would hold back replication there until the next read
+	}
+	if c.pins.writing {
+		c.pins.end(c.srv.now(), true) // rolled back, as far as it was open
+	}
+	return c.ok()
+}
+
+// changeUser serves COM_CHANGE_USER: another login on the same connection. What the old user had on the servers is
+// gone; what the connection must see is not.
+func (c *conn) changeUser(r *request) error {
+	if !r.whole() {
+		return clientError{errMalformed}
+	}
+	payload := bytes.Clone(r.payload())
+	c.drop(&r.command)
+	c.in.Release()
+	if len(c.in.Bytes()) > 0 {
+		return c.unreadable(errOutOfOrder)
+	}
+	cl, err := c.srv.admission.ChangeUser(c.srv.ctx, c.client, payload, c.seq)
+	if err != nil {
+		return clientError{err}
+	}
+	if c.pins.writing {
+		c.pins.end(c.srv.now(), true)
+	}
+	c.dropReplica()
+	c.primary.close()
+	c.previous, c.rows, c.warned = nil, nil, nil
+	c.statements.clear()
+	c.become(cl)
+	return nil
+}
