@@ -1,0 +1,92 @@
+package admin
+
+import (
+	"encoding/json"
+	"net/http"
+	"time"
+)
+
+// status is the JSON of /status. Names are an interface: scripts depend on them,
+// so a name is never reused for something else.
+type status struct {
+	Version       string                       `json:"version"`
+	UptimeSeconds float64                      `json:"uptime_seconds"`
+	Ready         bool                         `json:"ready"`
+	NotReady      string                       `json:"not_ready,omitempty"`
+	Draining      bool                         `json:"draining"`
+	Servers       []serverJSON                 `json:"servers"`
+	Sessions      int                          `json:"sessions"`
+	Connections   int64                        `json:"connections"`
+	Accepted      uint64                       `json:"connections_total"`
+	LoginFailures uint64                       `json:"login_failures_total"`
+	Pins          pinsJSON                     `json:"session_pins_total"`
+	Queries       map[string]map[string]uint64 `json:"queries"`
+}
+
+// pinsJSON counts the writes that pinned a session, by whether their GTID is
+// known.
+type pinsJSON struct {
+	Proven   uint64 `json:"proven"`
+	Unproven uint64 `json:"unproven"`
+}
+
+// serverJSON is one server of /status.
+type serverJSON struct {
+	Address string `json:"address"`
+	Role    Role   `json:"role"`
+	Health  string `json:"health"`
+	Problem string `json:"problem,omitempty"`
+	Zone    string `json:"zone,omitempty"`
+	Version string `json:"version,omitempty"`
+	// Position is what the server has executed, in its own notation.
+	Position string `json:"position,omitempty"`
+	// LagMS is null when the lag is unknown, and for the primary.
+	LagMS *float64 `json:"lag_ms"`
+}
+
+// statusPage answers /status.
+func (h *handler) statusPage(w http.ResponseWriter, _ *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", "no-store")
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	// An error here is a reader that has gone: there is nobody to tell.
+	_ = e.Encode(h.status())
+}
+
+// status asks all sources once.
+func (h *handler) status() status {
+	notReady := h.sources.notReady()
+	return status{
+		Version:       h.sources.Version,
+		UptimeSeconds: h.sources.now().Sub(h.started).Seconds(),
+		Ready:         notReady == "",
+		NotReady:      notReady,
+		Draining:      h.sources.draining(),
+		Servers:       serversJSON(h.sources.servers()),
+		Sessions:      h.sources.sessions(),
+		Connections:   h.metrics.Connections(),
+		Accepted:      h.metrics.opened.Load(),
+		LoginFailures: h.metrics.loginFailures.Load(),
+		Pins: pinsJSON{
+			Proven:   h.metrics.pins[index(true)].Load(),
+			Unproven: h.metrics.pins[index(false)].Load(),
+		},
+		Queries: h.metrics.Queries(),
+	}
+}
+
+// serversJSON never returns nil: an empty list is "[]" and not "null".
+func serversJSON(servers []ServerStatus) []serverJSON {
+	list := make([]serverJSON, 0, len(servers))
+	for _, s := range servers {
+		j := serverJSON{Address: s.Address, Role: s.Role, Health: s.Health.String(), Problem: s.Problem,
+			Zone: s.Zone, Version: s.Version, Position: s.Position}
+		if s.LagKnown && s.Role == RoleReplica {
+			ms := float64(s.Lag) / float64(time.Millisecond)
+			j.LagMS = &ms
+		}
+		list = append(list, j)
+	}
+	return list
+}
