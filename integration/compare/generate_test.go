@@ -1,0 +1,137 @@
+package compare
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"strings"
+)
+
+// generate makes a random script for one connection. What it does is likely to matter to what comes later: state is
+// set, used, and ended in every way, between reads that may run on a replica.
+func generate(r *rand.Rand, length int) []step {
+	g := generator{Rand: r}
+	var steps []step
+	for len(steps) < length {
+		line := g.line()
+		s, err := parseStep(line)
+		if err != nil {
+			panic(fmt.Sprintf("%s: %v", line, err))
+		}
+		steps = append(steps, s)
+	}
+	return steps
+}
+
+type generator struct{ *rand.Rand }
+
+// kinds are what a line may be, and how often.
+var kinds = []struct {
+	weight int
+	lines  []string
+}{
+	{28, reads}, {6, oddReads}, {9, aboutPrevious}, {9, writes}, {9, transactions}, {6, readOnly}, {8, variables}, {5, userVariables},
+	{5, temporary}, {4, schemas}, {10, preparedLines}, {4, errorLines}, {4, several}, {3, locks}, {2, routines}, {3, commands}, {12, []string{".settle"}},
+}
+
+var (
+	reads = []string{
+		"SELECT v FROM f WHERE id = N", "SELECT * FROM f ORDER BY id", "SELECT id, v FROM w ORDER BY id", "SELECT COUNT(*), MAX(v) FROM w",
+		"SELECT id FROM f LIMIT N", "SELECT SQL_CALC_FOUND_ROWS id FROM f LIMIT N", "SELECT v FROM $other.f WHERE id = N", "SELECT DATABASE()",
+		"SELECT * FROM g", "SELECT CAST('abc' AS SIGNED)", "SELECT 1/0, 1/3", "SELECT * FROM types WHERE id = N", "SELECT v FROM f WHERE id = N FOR UPDATE",
+		"SELECT GROUP_CONCAT(v ORDER BY id) FROM f", "SELECT FROM_UNIXTIME(N)", "SELECT ts FROM types WHERE id = 1", `SELECT "v" FROM f WHERE id = N`,
+		"SELECT 'a' || 'b', 'a' = 'A', COLLATION('a')", "SELECT 'é', HEX('é'), v AS `é` FROM f WHERE id = N", `SELECT 'a\\b'`, "SELECT DATE_FORMAT('2020-05-01', '%M')",
+		"SHOW TABLES", "SELECT f.v, w.v FROM f LEFT JOIN w ON f.id = w.id ORDER BY f.id", "SELECT REPEAT('x', 3000) FROM f", "SELECT NOT 1 BETWEEN -5 AND 5",
+		"SELECT id FROM f WHERE n IS NULL ORDER BY id", "(SELECT id FROM f) UNION (SELECT 77) ORDER BY 1", "SELECT v FROM f WHERE id = N /* comment */",
+	}
+	oddReads = []string{
+		"SELECT @@sql_mode, @@time_zone, @@autocommit", "SELECT @@character_set_client, @@collation_connection, @@character_set_results", "SELECT @@div_precision_increment, @@sql_select_limit",
+		"SHOW COLUMNS FROM w", "SELECT pure(N)", "SELECT writes()", "SELECT v FROM f WHERE id = N LOCK IN SHARE MODE", "SELECT * FROM hides", "SELECT * FROM v1",
+	}
+	aboutPrevious = []string{
+		"SHOW WARNINGS", "SHOW ERRORS", "SHOW COUNT(*) WARNINGS", "SELECT FOUND_ROWS()", "SELECT ROW_COUNT()", "SELECT LAST_INSERT_ID()", "SELECT @@warning_count",
+		"SELECT LAST_INSERT_ID(), 1", "SELECT @@last_insert_id", "SELECT @@error_count",
+	}
+	writes = []string{
+		"INSERT INTO w (v) VALUES ('N')", "INSERT INTO w (v) VALUES ('a'), ('b')", "INSERT INTO w (v, u) VALUES ('u', N)", "UPDATE f SET v = 'N' WHERE id = N", "UPDATE f SET n = N",
+		"DELETE FROM w WHERE id = N", "REPLACE INTO f VALUES (N, 'replaced', N)", "INSERT IGNORE INTO f VALUES (N, 'ignored', NULL)", "INSERT INTO w (v, u) VALUES ('d', N) ON DUPLICATE KEY UPDATE v = 'dup'",
+		"UPDATE w SET id = LAST_INSERT_ID(id + 100) WHERE id = N", "INSERT INTO w (v) VALUES (LAST_INSERT_ID())", "INSERT INTO w (v) VALUES ('é')", "INSERT INTO w (v) VALUES ('a text that is too long for it')",
+		"TRUNCATE w", "CREATE TABLE made (a INT)", "DROP TABLE made", "ALTER TABLE w COMMENT 'N'", "INSERT INTO w (v) SELECT v FROM f", "DROP TABLE IF EXISTS made",
+	}
+	transactions = []string{
+		"BEGIN", "BEGIN", "START TRANSACTION", "COMMIT", "COMMIT", "ROLLBACK", "COMMIT AND CHAIN", "ROLLBACK AND CHAIN", "SAVEPOINT s", "ROLLBACK TO s", "RELEASE SAVEPOINT s",
+		"SET autocommit = 0", "SET autocommit = 1", "START TRANSACTION WITH CONSISTENT SNAPSHOT", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", "SET TRANSACTION READ ONLY",
+		"SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED", "SET SESSION TRANSACTION READ ONLY", "SET SESSION TRANSACTION READ WRITE", "XA START 'x$schema'", "XA END 'x$schema'", "XA ROLLBACK 'x$schema'",
+	}
+	readOnly  = []string{"START TRANSACTION READ ONLY", "START TRANSACTION READ ONLY", "COMMIT", "ROLLBACK", "START TRANSACTION READ ONLY, WITH CONSISTENT SNAPSHOT"}
+	variables = []string{
+		"SET sql_mode = ''", "SET sql_mode = 'ANSI_QUOTES'", "SET sql_mode = 'PIPES_AS_CONCAT,NO_BACKSLASH_ESCAPES'", "SET sql_mode = DEFAULT", "SET time_zone = '+0N:00'", "SET time_zone = DEFAULT",
+		"SET NAMES latin1", "SET NAMES utf8mb4", "SET NAMES utf8mb4 COLLATE utf8mb4_bin", "SET NAMES gbk", "SET character_set_results = NULL", "SET CHARACTER SET latin1", "SET character_set_results = latin1",
+		"SET div_precision_increment = N", "SET sql_select_limit = N", "SET sql_select_limit = DEFAULT", "SET lc_time_names = 'de_DE'", "SET group_concat_max_len = 1N", "SET SESSION max_error_count = N",
+		"SET sql_mode = 'nonsense'", "SET time_zone = 'nowhere'", "SET SESSION default_week_format = N, SESSION sql_warnings = 1", "SET collation_connection = utf8mb4_bin", "SET foreign_key_checks = 0",
+		"SET timestamp = 100000000N", "SET insert_id = 5N", "SET sql_notes = 0",
+	}
+	userVariables = []string{
+		"SET @x = N", "SELECT @x", "SELECT @y := N, @x", "SELECT v INTO @x FROM f WHERE id = N", "SELECT v FROM f WHERE id = @x", "SET @z = (SELECT MAX(id) FROM w)", "SELECT @x, @y, @z",
+		"PREPARE p FROM 'SELECT v FROM f WHERE id = ?'", "EXECUTE p USING @x", "DEALLOCATE PREPARE p", "PREPARE p FROM 'SET @x = 5'", "EXECUTE p", "SELECT sets_x()",
+	}
+	temporary = []string{
+		"CREATE TEMPORARY TABLE tt (a INT)", "INSERT INTO tt VALUES (N)", "SELECT * FROM tt", "DROP TEMPORARY TABLE tt", "DROP TABLE IF EXISTS tt", "CREATE TEMPORARY TABLE f (id INT, v INT)", "DROP TEMPORARY TABLE f",
+		"SELECT COUNT(*) FROM f JOIN tt ON f.id = tt.a", "CREATE TEMPORARY TABLE $other.tt SELECT N AS b", "ALTER TABLE tt RENAME TO t2", "SELECT * FROM t2",
+	}
+	schemas       = []string{"USE $other", "USE $schema", ".init_db $other", ".init_db $schema", "USE nowhere", "USE $schema"}
+	preparedLines = []string{
+		".prepare s1 SELECT v FROM f WHERE id = ?", ".prepare s1 SELECT id, n FROM f WHERE id > ? ORDER BY id", ".execute s1 N", ".execute s1 N", ".execute s1 'N'", ".execute s1 NULL", ".again s1 N", ".cursor s1 N", ".fetch s1 N", ".reset s1", ".close s1",
+		".prepare s2 SELECT v FROM w ORDER BY id", ".execute s2", ".execute s2", ".cursor s2", ".fetch s2 1", ".prepare s3 INSERT INTO w (v, u) VALUES (?, ?)", ".execute s3 'N' N", ".again s3 'N' N", ".long s3 0 long N", ".execute s3 LONG N",
+		".prepare s4 SELECT FOUND_ROWS()", ".execute s4", ".prepare s4 SELECT LAST_INSERT_ID()",
+		".prepare s6 SELEC", ".prepare s6 COMMIT", ".prepare s6 SET time_zone = '+0N:00'", ".prepare s6 BEGIN", ".prepare s6 SHOW WARNINGS", ".execute s6", ".execute s6",
+	}
+	errorLines = []string{
+		"SELEC N", "SELECT nothing FROM f", "SELECT * FROM nothing", "INSERT INTO f VALUES (1, 'dup', 1), (1, 'dup', 1)", "CALL nothing()", "SET nothing = 1", "SELECT (SELECT id FROM f)", "SELECT EXP(10000)", "DROP TABLE nothing", "DROP TABLE IF EXISTS nothing", "",
+		"UPDATE f SET id = 1", "SELECT v FROM f WHERE v REGEXP '('",
+	}
+	several = []string{
+		"SELECT v FROM f WHERE id = N; SELECT N", "UPDATE f SET n = N WHERE id = N; SELECT ROW_COUNT()", "INSERT INTO w (v) VALUES ('m'); SELECT LAST_INSERT_ID()", "BEGIN; SELECT v FROM f WHERE id = N", "BEGIN; INSERT INTO w (v) VALUES ('t'); COMMIT",
+		"SET time_zone = '+0N:00'; SELECT FROM_UNIXTIME(0)", "SELECT N; SELEC; SELECT 1", "SELECT N; SELECT nothing; SELECT 1", "SET @x = N; SELECT @x", "SELECT CAST('abc' AS SIGNED); SELECT 1", "SELECT 1; SELECT CAST('abc' AS SIGNED)", "USE $other; SELECT * FROM g", "SELECT 1;",
+		"SET sql_mode = 'ANSI_QUOTES'; SELECT nothing FROM f; SET sql_mode = ''", "CREATE TEMPORARY TABLE tt (a INT); SELECT * FROM tt", "SET autocommit = 0; SELECT N",
+	}
+	locks = []string{
+		"LOCK TABLES f READ", "LOCK TABLES f WRITE, w WRITE", "UNLOCK TABLES", "UNLOCK TABLES", "SELECT GET_LOCK('$schema', 0)", "SELECT RELEASE_LOCK('$schema')", "HANDLER f OPEN", "HANDLER f READ NEXT", "HANDLER f CLOSE",
+	}
+	routines = []string{"CALL several()", "CALL failing()", "CALL gives(@x)", "CALL hides_state()", "SELECT * FROM hidden", "SELECT @hidden", "CALL sets_mode()"}
+	commands = []string{".ping", ".reset_connection", ".reset_connection", ".change_user app $schema", ".field_list f", ".set_option 0", ".set_option 1"}
+)
+
+// line is a random line, its numbers chosen.
+func (g generator) line() string {
+	total := 0
+	for _, k := range kinds {
+		total += k.weight
+	}
+	n := g.IntN(total)
+	for _, k := range kinds {
+		if n -= k.weight; n < 0 {
+			return g.numbers(k.lines[g.IntN(len(k.lines))])
+		}
+	}
+	panic("not reached")
+}
+
+// numbers puts digits in place of the word N and of an N at the end of a word.
+func (g generator) numbers(line string) string {
+	var b strings.Builder
+	for i := range len(line) {
+		after := i+1 < len(line) && isLetter(line[i+1])
+		before := i > 0 && isLetter(line[i-1])
+		if line[i] == 'N' && !before && !after {
+			fmt.Fprint(&b, 1+g.IntN(4))
+			continue
+		}
+		b.WriteByte(line[i])
+	}
+	if line == "" {
+		return `""`
+	}
+	return b.String()
+}
+
+func isLetter(c byte) bool { return c|0x20 >= 'a' && c|0x20 <= 'z' || c == '_' }

@@ -1,0 +1,64 @@
+package compare
+
+import (
+	"flag"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stickyproxy/stickyproxy/internal/mysqltest"
+	"github.com/stickyproxy/stickyproxy/internal/mysqltest/clustertest"
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
+)
+
+// scripts chooses others than usual, for people who look for a mistake.
+var scripts = flag.String("scripts", "testdata/*.test", "scripts to play")
+
+// Every script of testdata gets the same answers through the proxy as from the primary, on both engines, for clients of
+// today and for those that know neither session tracking nor results without EOF packets.
+func TestScripts(t *testing.T) {
+	files, err := filepath.Glob(*scripts)
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no scripts: %v", err)
+	}
+	clustertest.EachEngine(t, func(t *testing.T, e mysqltest.Engine) {
+		r := newRig(t, e)
+		for _, file := range files {
+			t.Run(strings.TrimSuffix(filepath.Base(file), ".test"), func(t *testing.T) {
+				text, err := os.ReadFile(file)
+				if err != nil {
+					t.Fatal(err)
+				}
+				steps, err := parse(string(text))
+				if err != nil {
+					t.Fatal(err)
+				}
+				playScript(t, r, forEngine(steps, e))
+			})
+		}
+	})
+}
+
+// playScript plays a script as each kind of client.
+func playScript(t *testing.T, r *rig, steps []step) {
+	if len(steps) == 0 {
+		return // all of it is for the other engine
+	}
+	for name, caps := range map[string]mysqlwire.Capability{"new": newCaps, "old": plainCaps} {
+		direct := &player{rig: r, addr: r.cluster.Primary.Addr(), caps: caps, schema: "app", other: "app2"}
+		r.stage(direct.schema, direct.other)
+		want := direct.play(steps)
+		proxied := &player{rig: r, addr: r.addr, proxied: true, caps: caps, schema: "app", other: "app2", where: r.where}
+		r.stage(direct.schema, direct.other)
+		r.settle()
+		for i, got := range proxied.play(steps) {
+			if got.seen != want[i].seen {
+				t.Errorf("%s client, line %d: %s\n%s", name, steps[i].line, steps[i].text, difference(got.seen, want[i].seen))
+			}
+			if got.where != "" && !strings.HasPrefix(got.where, steps[i].where) {
+				t.Errorf("%s client, line %d: %s\n    ran on %s", name, steps[i].line, steps[i].text, got.where)
+			}
+		}
+	}
+}
