@@ -1,0 +1,33 @@
+# stickyproxy: everything a newcomer, a developer and CI run. Go is the only thing that has to be there; what else is
+# missing is installed (Debian, as root) or named.
+
+GO   ?= go
+LINT  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
+PKG  ?= ./...
+
+.PHONY: demo test race soak lint bench fuzz build
+
+demo: ## a private primary, two late replicas, the proxy, and people who reload their pages
+	$(GO) run ./cmd/stickyproxy demo
+
+build: ## the server binary
+	CGO_ENABLED=0 $(GO) build -trimpath -o stickyproxy ./cmd/stickyproxy
+
+test: ## all tests, unit and integration
+	$(GO) vet $(PKG)
+	$(GO) test -timeout 20m $(PKG)
+
+race: ## all tests under the race detector
+	$(GO) test -race -timeout 40m $(PKG)
+
+soak: ## ten thousand random scripts an engine, directly and through the proxy; the seed is printed
+	$(GO) test -timeout 10h ./integration/compare -run TestRandom -args -sequences 10000 -seed 0
+
+lint: ## a few linters that find mistakes
+	$(GO) run $(LINT) run $(PKG)
+
+bench: ## point selects and large results, direct and through the proxy
+	$(GO) test -run '^$$' -bench . -benchmem ./bench/...
+
+fuzz: ## every fuzz target for FUZZTIME
+	./.ci/fuzz $(or $(FUZZTIME),60s)
