@@ -63,6 +63,7 @@ type request struct {
 	shift   byte       // how many frames fewer than the client's were sent, modulo 256
 	cursor  bool       // it asks for a cursor
 	movable bool       // nothing is lost if another server runs it after one failed
+	victim  *conn      // of a KILL that ends a client's connection
 	reason  router.Reason
 	start   time.Time // when it had arrived
 

@@ -68,6 +68,7 @@ func (c *conn) kill(r *request, k kill) error {
 	}
 	if !k.query {
 		victim.killed.Store(true) // what it has on replicas has to end, too
+		r.victim = victim
 	}
 	thread := victim.thread.Load()
 	if l := victim.awaited(); l != nil && l.replica {
@@ -81,9 +82,7 @@ func (c *conn) kill(r *request, k kill) error {
 	}
 	if r.failure != nil {
 		victim.killed.Store(false) // the primary did not allow it
-		return nil
 	}
-	_ = victim.nc.Close() // its goroutine closes the rest
 	return nil
 }
 

@@ -9,6 +9,7 @@ import (
 	"github.com/go-mysql-org/go-mysql/mysql"
 
 	"github.com/stickyproxy/stickyproxy/internal/mysqltest/fakeserver"
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
 )
 
 func TestParseKill(t *testing.T) {
@@ -133,6 +134,21 @@ func TestKillConnection(t *testing.T) {
 					t.Errorf("the replica was sent %s, want %s", got, want)
 				}
 			}
+		}
+	}
+}
+
+// Whoever has read the OK of a KILL finds the connection ended, however soon it is tried.
+func TestKilledBeforeTheOK(t *testing.T) {
+	r := startRig(t, rigOptions{replicas: 1})
+	killer := r.connect()
+	for range 50 {
+		victim := r.connect()
+		victim.from(r.replicas[0], "SELECT 1")
+		killer.ok(fmt.Sprintf("KILL %d", victim.id))
+		_, _ = victim.nc.Write(mysqlwire.AppendPacket(nil, 0, append([]byte{mysql.COM_QUERY}, "SELECT 2"...))) // it may be closed
+		if n, err := victim.in.Read(make([]byte, 1)); err == nil {
+			t.Fatalf("the victim was answered: %d bytes", n)
 		}
 	}
 }

@@ -44,6 +44,9 @@ func (c *conn) finish(l *link, r *request) {
 	if r.stmt != nil {
 		r.stmt.cursorOver(r, l.status)
 	}
+	if r.victim != nil && !failed {
+		_ = r.victim.nc.Close() // whoever reads the OK may try it at once; its goroutine closes the rest
+	}
 	if !l.replica {
 		c.wrote(l, r)
 	}
