@@ -73,16 +73,16 @@ func playScene(ctx context.Context, o demoOptions, cluster *mysqltest.Cluster, p
 		return sceneResult{}, err
 	}
 	before := p.replicaReads()
+	group, ctx := errgroup.WithContext(ctx)
 	playing, done := context.WithTimeout(ctx, o.length)
 	defer done()
-	group, playing := errgroup.WithContext(playing)
 	replicas := []string{cluster.Replicas[0].Addr(), cluster.Replicas[1].Addr()}
 	for i := range people {
 		group.Go(func() error {
-			return s.live(playing, &person{id: i, table: "naive", tally: &s.naive, write: cluster.Primary.Addr(), read: replicas, split: true})
+			return s.live(ctx, playing.Done(), &person{id: i, table: "naive", tally: &s.naive, write: cluster.Primary.Addr(), read: replicas, split: true})
 		})
 		group.Go(func() error {
-			return s.live(playing, &person{id: i, table: "sticky", tally: &s.proxy, write: p.address(), read: []string{p.address()}})
+			return s.live(ctx, playing.Done(), &person{id: i, table: "sticky", tally: &s.proxy, write: p.address(), read: []string{p.address()}})
 		})
 	}
 	group.Go(func() error {
@@ -145,13 +145,14 @@ type person struct {
 	conns map[string]*backend.Conn
 }
 
-// live is a person's time at the screen.
-func (s *scene) live(ctx context.Context, p *person) error {
+// live is a person's time at the screen. A page that is being loaded when the time is over is still looked at: ctx ends
+// that only when the scene is given up.
+func (s *scene) live(ctx context.Context, over <-chan struct{}, p *person) error {
 	defer p.hangUp()
 	if err := p.connect(ctx, s.app); err != nil {
 		return unlessOver(ctx, err)
 	}
-	for turn := 0; ctx.Err() == nil; turn++ {
+	for turn := 0; !closed(over); turn++ {
 		if rand.IntN(reloadsPerPost) == 0 || turn == 0 {
 			if err := p.post(ctx); err != nil {
 				return unlessOver(ctx, err)
@@ -164,7 +165,7 @@ func (s *scene) live(ctx context.Context, p *person) error {
 		if stale {
 			s.screen.missed(p)
 		}
-		pause(ctx, time.Duration(rand.ExpFloat64()*float64(thinkTime)))
+		pause(over, time.Duration(rand.ExpFloat64()*float64(thinkTime)))
 	}
 	return nil
 }
@@ -177,9 +178,19 @@ func unlessOver(ctx context.Context, err error) error {
 	return err
 }
 
-func pause(ctx context.Context, d time.Duration) {
+func closed(c <-chan struct{}) bool {
 	select {
-	case <-ctx.Done():
+	case <-c:
+		return true
+	default:
+		return false
+	}
+}
+
+// pause waits, but not longer than until over is closed.
+func pause(over <-chan struct{}, d time.Duration) {
+	select {
+	case <-over:
 	case <-time.After(d):
 	}
 }
