@@ -9,7 +9,9 @@ import (
 	"log/slog"
 	"net"
 	"os"
+	"os/exec"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -179,10 +181,6 @@ func freeAddress(address string) string {
 // invite says how to go on by hand.
 func invite(out io.Writer, cluster *mysqltest.Cluster, p *demoProxy) {
 	host, port, _ := net.SplitHostPort(p.address())
-	shell := "mariadb"
-	if cluster.Engine() == mysqltest.MySQL {
-		shell = "mysql"
-	}
 	fmt.Fprintf(out, `
 It is all still there. Write something and read it back, from several terminals:
 
@@ -190,5 +188,19 @@ It is all still there. Write something and read it back, from several terminals:
 
 Reads go to a replica unless this connection wrote what the replica does not have yet.
 Ctrl-C ends it and leaves nothing behind.
-`, shell, host, port, cluster.App.User, cluster.App.Password, mysqltest.AppSchema)
+`, shell(cluster.Engine()), host, port, cluster.App.User, cluster.App.Password, mysqltest.AppSchema)
+}
+
+// shell is how to start a client program of this engine: by its name if it is on the PATH, else where the servers came
+// from.
+func shell(e mysqltest.Engine) string {
+	name := string(e) // MariaDB's is called mariadb and MySQL's mysql
+	if _, err := exec.LookPath(name); err == nil {
+		return name
+	}
+	cmd, err := mysqltest.Shell(context.Background(), e)
+	if err != nil {
+		return name
+	}
+	return strings.Join(cmd.Args, " ")
 }
