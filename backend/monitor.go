@@ -9,8 +9,11 @@ import (
 )
 
 const (
-	// minProbeTime is what a server is given at least to answer, login included.
+	// minProbeTime is what a server is given at least to answer on an open connection.
 	minProbeTime = time.Second
+	// loginTime is what one is given at least that has to be logged in to first. Nothing is expected of it meanwhile, and
+	// on a busy machine a login with RSA and TLS takes its time: giving up early would never end.
+	loginTime = 3 * time.Second
 	// maxBackoff bounds how seldom a server that does not answer is asked, unless the interval itself is longer.
 	maxBackoff = 4 * time.Second
 	// minGap bounds how often reported failures make a server be asked.
@@ -81,9 +84,12 @@ func (m *monitor) round(ctx context.Context, q question) {
 // ask asks once, within a time. When the connection that was open turns out to be broken, it asks again on a new one: a
 // restarted server is up, and a killed connection says nothing about the server.
 func (m *monitor) ask(ctx context.Context, q question) (*facts, error) {
-	ctx, cancel := context.WithTimeout(ctx, max(m.fleet.options.Interval, minProbeTime))
+	fresh, atLeast := m.conn == nil, minProbeTime
+	if fresh {
+		atLeast = loginTime
+	}
+	ctx, cancel := context.WithTimeout(ctx, max(m.fleet.options.Interval, atLeast))
 	defer cancel()
-	fresh := m.conn == nil
 	f, err := m.askOnce(ctx, q)
 	if err != nil && !fresh && m.conn == nil && ctx.Err() == nil {
 		f, err = m.askOnce(ctx, askAll)
