@@ -47,6 +47,16 @@ func (c *conn) killText(r *request, sql []byte) error {
 	return c.kill(r, k)
 }
 
+// killPrepared serves the execution of a KILL.
+func (c *conn) killPrepared(r *request) error {
+	k, ok := parseKill(r.stmt.text)
+	if !ok || c.srv.find(k.id) == nil {
+		return c.run(r)
+	}
+	r.code, r.stmt = mysql.COM_QUERY, nil // as a text, in which there is the id of the thread instead
+	return c.kill(r, k)
+}
+
 // killCommand serves COM_PROCESS_KILL.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_process_kill.html
 func (c *conn) killCommand(r *request) error {

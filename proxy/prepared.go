@@ -189,8 +189,11 @@ func (c *conn) execute(r *request) error {
 	}
 	c.statements.bytes += len(st.types) - before
 	run := c.run
-	if mentionsTracking(r.class, st.text) {
+	switch {
+	case mentionsTracking(r.class, st.text):
 		run = c.runTracking
+	case st.class.Effects.Has(router.Kills):
+		run = c.killPrepared
 	}
 	err := run(r)
 	st.long = false

@@ -20,6 +20,7 @@ type player struct {
 	schema  string
 	other   string // the second schema
 	random  bool   // leave out what is known to differ: see testdata/open
+	prepare bool   // every statement is prepared, executed and closed, if it can be
 	clients map[string]*client
 	where   func(*client, func()) string // runs a step and tells where it ran; nil: nobody asks
 }
@@ -185,6 +186,10 @@ func (c *client) do(p *player, s step) (response, error) {
 		return nil, errors.New("quit")
 	case "prepare":
 		return c.prepare(s.argument)
+	case "":
+		if p.prepare {
+			return c.executes(s.argument)
+		}
 	}
 	payload, err := c.payload(s)
 	if err != nil {
@@ -237,6 +242,30 @@ func (c *client) prepare(argument string) (response, error) {
 		c.statements[name] = statementID(r[0].bytes[1:])
 	}
 	return r, err
+}
+
+// executes has a statement prepared and executed once. One that cannot be prepared runs as it is.
+func (c *client) executes(sql string) (response, error) {
+	const name = "=" // no script's
+	made, err := c.prepare(name + " " + sql)
+	if err != nil {
+		return made, err
+	}
+	if _, ok := c.statements[name]; !ok {
+		r, err := c.exchange(c.query(sql))
+		return append(made, r...), err
+	}
+	payload, err := c.statementPayload("execute", []string{name}, "")
+	if err != nil {
+		return made, err
+	}
+	r, err := c.exchange(payload)
+	if err == nil {
+		payload, _ = c.statementPayload("close", []string{name}, "") // it is there: it was executed
+		err = c.send(payload)
+	}
+	delete(c.statements, name)
+	return append(made, r...), err
 }
 
 // account is an account by its name; only the application's has another password than none.

@@ -203,7 +203,7 @@ func (r *rig) await(text string) {
 	})
 }
 
-// where runs a step and tells where the proxy ran it. A statement is traced after its response was sent, but before the
+// where runs a step and tells where the proxy ran it, or the last command of it. A statement is traced after its response was sent, but before the
 // next command is looked at, so commands that the proxy answers by itself go before and after it.
 func (r *rig) where(c *client, run func()) string {
 	if !barrier(c) {
@@ -218,7 +218,10 @@ func (r *rig) where(c *client, run func()) string {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return strings.Join(r.ran[before:], ", ")
+	if len(r.ran) == before {
+		return "nowhere"
+	}
+	return r.ran[len(r.ran)-1]
 }
 
 // barrier returns when everything before it is traced: the proxy knows by itself that there is no such statement.

@@ -16,7 +16,7 @@ import (
 var scripts = flag.String("scripts", "testdata/*.test", "scripts to play")
 
 // Every script of testdata gets the same answers through the proxy as from the primary, on both engines, for clients of
-// today and for those that know neither session tracking nor results without EOF packets.
+// today, by text and prepared, and for those that know neither session tracking nor results without EOF packets.
 func TestScripts(t *testing.T) {
 	files, err := filepath.Glob(*scripts)
 	if err != nil || len(files) == 0 {
@@ -45,19 +45,28 @@ func playScript(t *testing.T, r *rig, steps []step) {
 	if len(steps) == 0 {
 		return // all of it is for the other engine
 	}
-	for name, caps := range map[string]mysqlwire.Capability{"new": newCaps, "old": plainCaps} {
-		direct := &player{rig: r, addr: r.cluster.Primary.Addr(), caps: caps, schema: "app", other: "app2"}
+	for _, kind := range []struct {
+		name    string
+		caps    mysqlwire.Capability
+		prepare bool
+	}{
+		{"new", newCaps, false},
+		{"old", plainCaps, false},
+		{"preparing", newCaps, true},
+	} {
+		direct := &player{rig: r, addr: r.cluster.Primary.Addr(), caps: kind.caps, prepare: kind.prepare, schema: "app", other: "app2"}
 		r.stage(direct.schema, direct.other)
 		want := direct.play(steps)
-		proxied := &player{rig: r, addr: r.addr, proxied: true, caps: caps, schema: "app", other: "app2", where: r.where}
+		proxied := *direct
+		proxied.addr, proxied.proxied, proxied.where = r.addr, true, r.where
 		r.stage(direct.schema, direct.other)
 		r.settle()
 		for i, got := range proxied.play(steps) {
 			if got.seen != want[i].seen {
-				t.Errorf("%s client, line %d: %s\n%s", name, steps[i].line, steps[i].text, difference(got.seen, want[i].seen))
+				t.Errorf("%s client, line %d: %s\n%s", kind.name, steps[i].line, steps[i].text, difference(got.seen, want[i].seen))
 			}
 			if got.where != "" && !strings.HasPrefix(got.where, steps[i].where) {
-				t.Errorf("%s client, line %d: %s\n    ran on %s", name, steps[i].line, steps[i].text, got.where)
+				t.Errorf("%s client, line %d: %s\n    ran on %s", kind.name, steps[i].line, steps[i].text, got.where)
 			}
 		}
 	}
