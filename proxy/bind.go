@@ -109,5 +109,5 @@ func (c *conn) bindFailed(l *link, err error) error {
 	case refused != nil:
 		return refusal{refused}
 	}
-	return serverError{err: err, between: true, seq: c.seq + 1}
+	return serverError{err}
 }

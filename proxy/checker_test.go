@@ -258,6 +258,14 @@ func (c *checker) fails(sql string, code uint16) {
 	}
 }
 
+// loses sends a statement in whose place the connection ends.
+func (c *checker) loses(sql string) {
+	c.t.Helper()
+	if r := c.query(sql); r.lost == nil {
+		c.t.Fatalf("%s: got %v, want the end of the connection", sql, r)
+	}
+}
+
 // ended checks that the connection is closed, after an ERR packet with this code unless that is 0.
 func (c *checker) ended(code uint16) {
 	c.t.Helper()

@@ -46,7 +46,6 @@ type conn struct {
 	// a replica to a read that can still run elsewhere, busy otherwise.
 	waits, busy atomic.Pointer[link]
 	thread      atomic.Uint32 // of the connection to the primary, there
-	killed      atomic.Bool   // by another client: it ends without a word, as a server would end it
 
 	request request // the command being served; kept here so that none is allocated
 	query   router.Query
@@ -107,7 +106,7 @@ func (c *conn) serve() error {
 		c.seq = 0
 		c.request = request{command: m}
 		if err := c.handle(&c.request); err != nil {
-			return c.ended(err)
+			return err
 		}
 		c.drop(&c.request.command)
 		if c.request.failure == nil && c.disconnects(&c.request) {
@@ -283,15 +282,6 @@ func (c *conn) tell(seq byte, e *mysqlwire.Error) error {
 		z.Restart()
 	}
 	_, err := c.nc.Write(mysqlwire.AppendPacket(nil, seq, e.Append(nil)))
-	return err
-}
-
-// ended tells the client, where that is still possible, why its connection ends.
-func (c *conn) ended(err error) error {
-	var lost serverError
-	if errors.As(err, &lost) && lost.between && !c.killed.Load() {
-		_ = c.tell(lost.seq, errLost) // it may be gone too
-	}
 	return err
 }
 

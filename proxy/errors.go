@@ -29,13 +29,10 @@ type elsewhere struct {
 func (e elsewhere) Error() string { return e.err.Error() }
 func (e elsewhere) Unwrap() error { return e.err }
 
-// serverError says that a server connection ended in a response that cannot be taken back. Between says that the
-// client has got whole packets only, so that an ERR packet with the sequence number seq can still tell it.
-type serverError struct {
-	err     error
-	between bool
-	seq     byte
-}
+// serverError says that a server connection ended, and that nothing can be done about it: the client's ends too, as it
+// would without us. There is no ERR packet that says so: "Lost connection" is an error of client libraries, which find it
+// out themselves, and those of MariaDB take an ERR packet with one of their own numbers for a malformed packet.
+type serverError struct{ err error }
 
 func (e serverError) Error() string { return fmt.Sprintf("server connection lost: %v", e.err) }
 func (e serverError) Unwrap() error { return e.err }
@@ -69,19 +66,12 @@ type clientError struct{ err error }
 func (e clientError) Error() string { return fmt.Sprintf("client connection lost: %v", e.err) }
 func (e clientError) Unwrap() error { return e.err }
 
-// Codes that a client library reports itself when it loses a server, and that applications know.
-// https://dev.mysql.com/doc/mysql-errors/en/client-error-reference.html
-const (
-	codeNoConnection = 2003
-	codeServerLost   = 2013
-)
-
 // The errors that are the proxy's own words to a client.
 var (
-	errLost = &mysqlwire.Error{Code: codeServerLost, State: "HY000",
-		Message: "Lost connection to MySQL server during query"}
-	errNoPrimary = &mysqlwire.Error{Code: codeNoConnection, State: "HY000",
+	errNoPrimary = &mysqlwire.Error{Code: codeUnreachable, State: stateUnreachable,
 		Message: "Can't connect to the primary MySQL server"}
+	errNoReplica = &mysqlwire.Error{Code: codeUnreachable, State: stateUnreachable,
+		Message: "Can't connect to the MySQL server that runs the statement"}
 	errDemoted = &mysqlwire.Error{Code: mysql.ER_OPTION_PREVENTS_STATEMENT, State: "HY000",
 		Message: "The primary MySQL server is read-only and follows another server, so it cannot execute this statement"}
 	errBadSession = &mysqlwire.Error{Code: mysql.ER_WRONG_VALUE_FOR_VAR, State: "42000",

@@ -204,7 +204,7 @@ func (c *conn) primaryFailed(err error) error {
 		return c.answer(refused)
 	}
 	c.primary.dead = true
-	return serverError{err: err, between: true, seq: c.seq + 1}
+	return serverError{err}
 }
 
 // exchange sends a request to one server and relays the response.
@@ -305,7 +305,7 @@ func (c *conn) settle(l *link) error {
 	}
 	l.dead = true
 	if !l.replica {
-		return serverError{err: err, between: true, seq: c.seq + 1}
+		return serverError{err}
 	}
 	if answered(err) != nil {
 		c.state.hold(router.ReasonUnknownState)

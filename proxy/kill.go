@@ -77,8 +77,7 @@ func (c *conn) kill(r *request, k kill) error {
 		return c.run(r)
 	}
 	if !k.query {
-		victim.killed.Store(true) // what it has on replicas has to end, too
-		r.victim = victim
+		r.victim = victim // what it has on replicas has to end, too
 	}
 	thread := victim.thread.Load()
 	if l := victim.awaited(); l != nil && l.replica {
@@ -87,13 +86,7 @@ func (c *conn) kill(r *request, k kill) error {
 		}
 		_ = c.killAt(l, kill{query: true}, l.ThreadID) // its end alone would not end the statement; if that is over, fine
 	}
-	if err := c.killThread(r, k, thread); err != nil || k.query {
-		return err
-	}
-	if r.failure != nil {
-		victim.killed.Store(false) // the primary did not allow it
-	}
-	return nil
+	return c.killThread(r, k, thread)
 }
 
 // killThread kills a thread on the primary, on this client's own connection and in the client's words, but for the id.
@@ -135,7 +128,7 @@ func (c *conn) answerKill(err error) error {
 	case errors.As(err, &refused):
 		return c.answer(refused)
 	case err != nil:
-		return c.answer(errLost)
+		return c.answer(errNoReplica)
 	}
 	return c.ok()
 }

@@ -168,7 +168,7 @@ func TestKillIsForTheServersToAllow(t *testing.T) {
 	busy := startBusy(t, r, r.replicas[0], "SELECT a FROM t")
 	r.replicas[0].refuse.Store(true)
 	killer = r.connect()
-	killer.fails(fmt.Sprintf("KILL QUERY %d", busy.id), codeServerLost)
+	killer.fails(fmt.Sprintf("KILL QUERY %d", busy.id), codeUnreachable)
 	killer.ok("SET @a = 1")
 }
 

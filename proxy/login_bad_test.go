@@ -184,7 +184,7 @@ func TestLoginSlowPrimary(t *testing.T) {
 			<-ctx.Done()
 			return nil, ctx.Err()
 		}
-		mustRefuse(t, a, "open", "", 2003, FaultBackend)
+		mustRefuse(t, a, "open", "", codeUnreachable, FaultBackend)
 	})
 }
 

@@ -190,8 +190,8 @@ func TestLoginPrimaryRefuses(t *testing.T) {
 		{"locked", mysqlwire.NewError(3118, "Account is locked."), 3118, "HY000", FaultClient, false},
 		{"full, told before the handshake", &mysqlwire.Error{Code: 1040, Message: "Too many connections"}, 1040, "08004", FaultBackend, false},
 		{"no password account", mysqlwire.NewError(1698, "Access denied for user 'app'@'10.1.2.3'"), 1045, "28000", FaultClient, true},
-		{"unreachable", errors.New("dial tcp 10.1.2.3:3306: connection refused"), 2003, "HY000", FaultBackend, true},
-		{"an error of a client library", mysqlwire.NewError(2013, "Lost connection to 10.1.2.3"), 2003, "HY000", FaultBackend, true},
+		{"unreachable", errors.New("dial tcp 10.1.2.3:3306: connection refused"), codeUnreachable, stateUnreachable, FaultBackend, true},
+		{"an error of a client library", mysqlwire.NewError(2013, "Lost connection to 10.1.2.3"), codeUnreachable, stateUnreachable, FaultBackend, true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T) {

@@ -76,11 +76,12 @@ const (
 	textCertificate  = ". Your certificate ends at stickyproxy: if the account has REQUIRE X509 (or SUBJECT, ISSUER), " +
 		"give stickyproxy a certificate that the server takes, tls.cert and tls.key of the server, and check those of " +
 		"clients by tls.ca of the listener"
-	codeLocked        = 3118 // ER_ACCOUNT_HAS_BEEN_LOCKED
-	codeBlocked       = 3955 // ER_USER_ACCESS_DENIED_FOR_USER_ACCOUNT_BLOCKED_BY_PASSWORD_LOCK
-	codeUnreachable   = 2003 // CR_CONN_HOST_ERROR, what a client would say itself
-	codeInsecure      = 3159 // ER_SECURE_TRANSPORT_REQUIRED
-	codeClientSide    = 2000 // from here to 2999 are errors of client libraries
+	codeLocked        = 3118                                    // ER_ACCOUNT_HAS_BEEN_LOCKED
+	codeBlocked       = 3955                                    // ER_USER_ACCESS_DENIED_FOR_USER_ACCOUNT_BLOCKED_BY_PASSWORD_LOCK
+	codeUnreachable   = mysql.ER_CONNECT_TO_FOREIGN_DATA_SOURCE // clients take none of their own, such as 2003, from a server
+	stateUnreachable  = "08S01"                                 // by which applications know that it may work later
+	codeInsecure      = 3159                                    // ER_SECURE_TRANSPORT_REQUIRED
+	codeClientSide    = 2000                                    // from here to 2999 are errors of client libraries
 	codeClientSideEnd = 3000
 )
 
@@ -93,6 +94,8 @@ var (
 	errDenied   = errors.New("access denied")
 	errGuessing = errors.New("many failed logins from this address")
 	errNoKey    = errors.New("no key for passwords without TLS")
+
+	errUnreachable = &mysqlwire.Error{Code: codeUnreachable, State: stateUnreachable, Message: textUnreachable}
 )
 
 // clientFault is an error of which the client is told.
@@ -141,7 +144,7 @@ func backendFault(parent context.Context, err error) *LoginError {
 	case parent.Err() != nil:
 		return &LoginError{Fault: FaultProxy, Err: errStopping, Sent: mysqlwire.NewError(mysql.ER_SERVER_SHUTDOWN, textShutdown)}
 	}
-	return &LoginError{Fault: FaultBackend, Err: err, Sent: mysqlwire.NewError(codeUnreachable, textUnreachable)}
+	return &LoginError{Fault: FaultBackend, Err: err, Sent: errUnreachable}
 }
 
 // faultOf tells the refusals that are about the server, or about the proxy's host, from those that are about the client.

@@ -229,11 +229,7 @@ func (x *relay) lost(err error) error {
 	if !x.started && x.l.replica && x.r.movable {
 		return elsewhere{err: err}
 	}
-	seq := x.resp.Sequence + 1
-	if !x.started {
-		seq = x.c.seq + 1
-	}
-	return serverError{err: err, seq: seq, between: x.resp.AtPacket() && x.out == nil && x.settled == 0}
+	return serverError{err}
 }
 
 // pass settles the next n bytes as they are.

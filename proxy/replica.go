@@ -73,7 +73,7 @@ func (c *conn) learnCollationOf(l *link) error {
 	rows, err := l.Query(ctx, "SELECT @@collation_connection")
 	if err != nil || len(rows.Values) != 1 {
 		l.dead = true
-		return serverError{err: err, between: true, seq: c.seq + 1}
+		return serverError{err}
 	}
 	c.state.collates = false
 	c.state.setVariable("collation_connection", rows.Values[0][0].String)

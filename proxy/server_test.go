@@ -54,7 +54,7 @@ func TestNoPrimary(t *testing.T) {
 	err := errors.New("nobody there")
 	r.fleet.info.Store(&err)
 	c := r.dial(r.address)
-	c.ended(codeNoConnection)
+	c.ended(codeUnreachable)
 	if failed.Load() != 1 {
 		t.Errorf("%d failed logins", failed.Load())
 	}

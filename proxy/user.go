@@ -12,7 +12,7 @@ func (c *conn) reset(r *request) error {
 	c.statements.clear()
 	if err := c.primary.Reset(ctx); err != nil {
 		c.primary.dead = true // answers may be outstanding, whatever the error is
-		return serverError{err: err, between: true, seq: c.seq + 1}
+		return serverError{err}
 	}
 	c.primary.status, c.primary.unsure = c.primary.Status, false
 	c.state.reset(c.primary.Conn)
