@@ -5,7 +5,7 @@ GO   ?= go
 LINT  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 PKG  ?= ./...
 
-.PHONY: demo test race soak lint bench fuzz build
+.PHONY: demo test race soak conformance lint bench fuzz build
 
 demo: ## a private primary, two late replicas, the proxy, and people who reload their pages
 	$(GO) run ./cmd/stickyproxy demo
@@ -22,6 +22,9 @@ race: ## all tests under the race detector
 
 soak: ## ten thousand random scripts an engine, directly and through the proxy; the seed is printed
 	$(GO) test -timeout 10h ./integration/compare -run TestRandom -args -sequences 10000 -seed 0
+
+conformance: ## SUITE's own tests, directly and through the proxy: see integration/conformance; ARGS goes before its name
+	$(GO) run ./integration/conformance $(ARGS) $(SUITE)
 
 lint: ## a few linters that find mistakes
 	$(GO) run $(LINT) run $(PKG)

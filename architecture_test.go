@@ -27,6 +27,7 @@ var arrows = map[string][]string{
 	"internal/mysqltest/clustertest": {"internal/mysqltest"},
 	"internal/mysqltest/fakeserver":  {},
 	"internal/mysqltest/faultyconn":  {},
+	"integration/conformance":        {"backend", "internal/mysqltest", "proxy", "router", "session"},
 	"cmd/stickyproxy":                {"admin", "backend", "gtid", "internal/mysqltest", "mysqlwire", "proxy", "router", "session"},
 }
 

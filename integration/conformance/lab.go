@@ -1,0 +1,216 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/stickyproxy/stickyproxy/backend"
+	"github.com/stickyproxy/stickyproxy/internal/mysqltest"
+	"github.com/stickyproxy/stickyproxy/proxy"
+	"github.com/stickyproxy/stickyproxy/router"
+	"github.com/stickyproxy/stickyproxy/session"
+)
+
+const (
+	// probeInterval and window make reads return to the replicas soon, so that as many as possible are tried there: after
+	// a write without a GTID that is when a replica is known to have all that was written before the write's end.
+	probeInterval = 20 * time.Millisecond
+	window        = time.Nanosecond
+)
+
+// lab is a primary and two replicas without lag, with a proxy in this process before them.
+type lab struct {
+	cluster *mysqltest.Cluster
+	account mysqltest.Account
+	work    string
+	proxy   string // address
+	server  *proxy.Server
+	ended   chan error // of the fleet's watch, and of the listener
+	stop    context.CancelFunc
+
+	onReplicas, all atomic.Int64
+}
+
+// startLab starts the servers, the account of the tests and the proxy.
+func startLab(ctx context.Context, e mysqltest.Engine, work string) (*lab, error) {
+	if err := os.MkdirAll(work, 0o755); err != nil {
+		return nil, err
+	}
+	c, err := mysqltest.Start(ctx, mysqltest.Config{Engine: e, GTID: true, Log: os.Stderr})
+	if err != nil {
+		return nil, err
+	}
+	l := &lab{cluster: c, account: mysqltest.Account{User: "conformance", Password: "Conf-0rm"}, work: work}
+	err = l.clean(ctx)
+	if err == nil {
+		err = l.serve()
+	}
+	if err == nil {
+		err = l.settle(ctx)
+	}
+	if err != nil {
+		return nil, errors.Join(err, l.close())
+	}
+	return l, nil
+}
+
+// clean makes the account of the tests afresh, drops what tests have left, and waits for the replicas. The account may
+// do everything on the primary; a replica refuses its writes.
+func (l *lab) clean(ctx context.Context) error {
+	names, err := l.cluster.Primary.Exec(ctx, "SELECT schema_name FROM information_schema.schemata WHERE schema_name NOT IN "+
+		"('mysql','sys','information_schema','performance_schema')")
+	if err != nil {
+		return err
+	}
+	var b strings.Builder
+	for name := range strings.Lines(names) {
+		fmt.Fprintf(&b, "DROP DATABASE `%s`;", strings.TrimSpace(name))
+	}
+	name := "'" + l.account.User + "'@'%'"
+	fmt.Fprintf(&b, "DROP USER IF EXISTS %s; CREATE USER %[1]s IDENTIFIED BY '%s'; GRANT ALL ON *.* TO %[1]s WITH GRANT OPTION;", name, l.account.Password)
+	if l.cluster.Engine() == mysqltest.MariaDB {
+		fmt.Fprintf(&b, "REVOKE READ ONLY ADMIN ON *.* FROM %s;", name)
+	}
+	if _, err := l.cluster.Primary.Exec(ctx, b.String()); err != nil {
+		return err
+	}
+	return l.cluster.WaitCaughtUp(ctx)
+}
+
+// serve puts the proxy in front of the servers. Test suites write on one connection and read on another, so its scope is
+// that of an application whose sessions have no names.
+func (l *lab) serve() error {
+	o := backend.Options{
+		Primary: backend.ServerConfig{Address: l.cluster.Primary.Addr()},
+		Monitor: &backend.Account{User: l.cluster.Monitor.User, Password: l.cluster.Monitor.Password},
+
+		Interval: probeInterval,
+	}
+	for _, r := range l.cluster.Replicas {
+		o.Replicas = append(o.Replicas, backend.ServerConfig{Address: r.Addr()})
+	}
+	fleet, err := backend.NewFleet(o)
+	if err != nil {
+		return err
+	}
+	certificate, err := proxy.SelfSigned()
+	if err != nil {
+		return err
+	}
+	log, err := os.Create(filepath.Join(l.work, "proxy.log"))
+	if err != nil {
+		return err
+	}
+	sessions, err := session.NewStore(session.Options{Window: window})
+	if err != nil {
+		return err
+	}
+	l.server, err = proxy.New(proxy.Options{Fleet: fleet, Sessions: sessions, Window: window, Trace: proxy.Trace{Query: l.traced}, Logger: slog.New(slog.NewTextHandler(log, nil))})
+	if err != nil {
+		return err
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return err
+	}
+	l.proxy = listener.Addr().String()
+	l.ended = make(chan error, 2)
+	var ctx context.Context
+	ctx, l.stop = context.WithCancel(context.Background())
+	go func() { l.ended <- fleet.Run(ctx) }()
+	go func() {
+		l.ended <- l.server.Serve(listener, proxy.Policy{Scope: proxy.ScopeGlobal, TLS: proxy.ServerTLS(certificate, nil)})
+	}()
+	return nil
+}
+
+func (l *lab) traced(replica bool, _ router.Reason, _ time.Duration) {
+	l.all.Add(1)
+	if replica {
+		l.onReplicas.Add(1)
+	}
+}
+
+// reads is how many statements ran on replicas so far, and how many ran at all.
+func (l *lab) reads() (onReplicas, all int64) { return l.onReplicas.Load(), l.all.Load() }
+
+func (l *lab) close() error {
+	var errs []error
+	if l.server != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		errs = append(errs, l.server.Shutdown(ctx))
+		l.stop()
+		errs = append(errs, <-l.ended, <-l.ended)
+	}
+	return errors.Join(append(errs, l.cluster.Close())...)
+}
+
+// play runs the script of a suite against an address, and its output goes to a file with the name of the run.
+func (l *lab) play(ctx context.Context, o options, name, address string) (results, error) {
+	dir := filepath.Join(l.work, name)
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	output, err := os.Create(filepath.Join(l.work, name+".log"))
+	if err != nil {
+		return nil, err
+	}
+	defer output.Close()
+	reports, script, err := os.Pipe()
+	if err != nil {
+		return nil, err
+	}
+	defer reports.Close()
+	cmd, err := l.command(ctx, o, dir, address)
+	if err != nil {
+		return nil, err
+	}
+	cmd.Stdout, cmd.Stderr, cmd.ExtraFiles = output, output, []*os.File{script}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	script.Close() // the process has its own
+	r, err := readResults(reports)
+	if err := errors.Join(err, cmd.Wait()); err != nil {
+		return nil, fmt.Errorf("%s, %s: %w: see %s", o.suite, name, err, output.Name())
+	}
+	return r, nil
+}
+
+// command is the script of a suite; it and all that it started end with ctx.
+func (l *lab) command(ctx context.Context, o options, dir, address string) (*exec.Cmd, error) {
+	host, port, err := net.SplitHostPort(address)
+	if err != nil {
+		return nil, err
+	}
+	cache, err := mysqltest.CacheDir()
+	if err != nil {
+		return nil, err
+	}
+	cache = filepath.Join(cache, "conformance")
+	if err := os.MkdirAll(cache, 0o755); err != nil {
+		return nil, err
+	}
+	cmd := exec.CommandContext(ctx, "bash", append([]string{filepath.Join(suites, o.suite, "run")}, o.args...)...)
+	cmd.Env = append(os.Environ(), "HOST="+host, "PORT="+port, "USER="+l.account.User, "PASSWORD="+l.account.Password,
+		"ENGINE="+string(l.cluster.Engine()), "CACHE="+cache, "WORK="+dir, "SOURCE="+o.source)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	return cmd, nil
+}
+
+// settle waits until the proxy knows of the primary: before that, every login fails.
+func (l *lab) settle(ctx context.Context) error {
+	return l.cluster.WaitCaughtUp(ctx)
+}
