@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"time"
 
+	"golang.org/x/sync/errgroup"
+
 	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/internal/mysqltest"
 	"github.com/stickyproxy/stickyproxy/proxy"
@@ -33,13 +35,19 @@ type lab struct {
 	cluster *mysqltest.Cluster
 	account mysqltest.Account
 	work    string
-	proxy   string // address
+	proxy   place
 	server  *proxy.Server
-	ended   chan error // of the fleet's watch, and of the listener
+	running errgroup.Group // the watch of the fleet and the listeners
 	stop    context.CancelFunc
 
 	onReplicas, all atomic.Int64
 }
+
+// place is where a server listens: host, port and the path of a unix socket.
+type place struct{ address, socket string }
+
+// primary is the place of the primary.
+func (l *lab) primary() place { return place{l.cluster.Primary.Addr(), l.cluster.Primary.Socket()} }
 
 // startLab starts the servers, the account of the tests and the proxy.
 func startLab(ctx context.Context, e mysqltest.Engine, work string) (*lab, error) {
@@ -119,19 +127,25 @@ func (l *lab) serve() error {
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	l.proxy = listener.Addr().String()
-	l.ended = make(chan error, 2)
 	var ctx context.Context
 	ctx, l.stop = context.WithCancel(context.Background())
-	go func() { l.ended <- fleet.Run(ctx) }()
-	go func() {
-		l.ended <- l.server.Serve(listener, proxy.Policy{Scope: proxy.ScopeGlobal, TLS: proxy.ServerTLS(certificate, nil)})
-	}()
-	return nil
+	l.running.Go(func() error { return fleet.Run(ctx) })
+	policy := proxy.Policy{Scope: proxy.ScopeGlobal, TLS: proxy.ServerTLS(certificate, nil)}
+	if l.proxy.address, err = l.listen("tcp", "127.0.0.1:0", policy); err != nil {
+		return err
+	}
+	l.proxy.socket, err = l.listen("unix", filepath.Join(l.work, "proxy.sock"), policy)
+	return err
+}
+
+// listen lets the proxy listen and returns where.
+func (l *lab) listen(network, address string, policy proxy.Policy) (string, error) {
+	listener, err := net.Listen(network, address)
+	if err != nil {
+		return "", err
+	}
+	l.running.Go(func() error { return l.server.Serve(listener, policy) })
+	return listener.Addr().String(), nil
 }
 
 func (l *lab) traced(replica bool, _ router.Reason, _ time.Duration) {
@@ -151,13 +165,13 @@ func (l *lab) close() error {
 		defer cancel()
 		errs = append(errs, l.server.Shutdown(ctx))
 		l.stop()
-		errs = append(errs, <-l.ended, <-l.ended)
+		errs = append(errs, l.running.Wait())
 	}
 	return errors.Join(append(errs, l.cluster.Close())...)
 }
 
 // play runs the script of a suite against an address, and its output goes to a file with the name of the run.
-func (l *lab) play(ctx context.Context, o options, name, address string) (results, error) {
+func (l *lab) play(ctx context.Context, o options, name string, at place) (results, error) {
 	dir := filepath.Join(l.work, name)
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
@@ -172,7 +186,7 @@ func (l *lab) play(ctx context.Context, o options, name, address string) (result
 		return nil, err
 	}
 	defer reports.Close()
-	cmd, err := l.command(ctx, o, dir, address)
+	cmd, err := l.command(ctx, o, dir, at)
 	if err != nil {
 		return nil, err
 	}
@@ -189,8 +203,8 @@ func (l *lab) play(ctx context.Context, o options, name, address string) (result
 }
 
 // command is the script of a suite; it and all that it started end with ctx.
-func (l *lab) command(ctx context.Context, o options, dir, address string) (*exec.Cmd, error) {
-	host, port, err := net.SplitHostPort(address)
+func (l *lab) command(ctx context.Context, o options, dir string, at place) (*exec.Cmd, error) {
+	host, port, err := net.SplitHostPort(at.address)
 	if err != nil {
 		return nil, err
 	}
@@ -203,7 +217,7 @@ func (l *lab) command(ctx context.Context, o options, dir, address string) (*exe
 		return nil, err
 	}
 	cmd := exec.CommandContext(ctx, "bash", append([]string{filepath.Join(suites, o.suite, "run")}, o.args...)...)
-	cmd.Env = append(os.Environ(), "HOST="+host, "PORT="+port, "USER="+l.account.User, "PASSWORD="+l.account.Password,
+	cmd.Env = append(os.Environ(), "HOST="+host, "PORT="+port, "SOCKET="+at.socket, "USER="+l.account.User, "PASSWORD="+l.account.Password,
 		"ENGINE="+string(l.cluster.Engine()), "CACHE="+cache, "WORK="+dir, "SOURCE="+o.source)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }

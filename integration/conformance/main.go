@@ -10,7 +10,8 @@
 //
 // The environment of a script:
 //
-//	HOST PORT USER PASSWORD   of the server; the account may do everything but what a replica must refuse
+//	HOST PORT SOCKET USER PASSWORD
+//	                          of the server; the account may do everything but what a replica must refuse
 //	ENGINE                    mariadb or mysql
 //	CACHE                     a folder that stays, for what is expensive to get
 //	WORK                      a folder that goes, for this run
@@ -121,7 +122,7 @@ func runEngine(ctx context.Context, o options, e mysqltest.Engine, work string, 
 		return err
 	}
 	defer func() { err = errors.Join(err, l.close()) }()
-	direct, err := l.play(ctx, o, "direct", l.cluster.Primary.Addr())
+	direct, err := l.play(ctx, o, "direct", l.primary())
 	if err != nil {
 		return err
 	}

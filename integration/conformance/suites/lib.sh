@@ -50,3 +50,9 @@ source_lists() {
 
 # client runs SQL from the standard input with the shell of MariaDB.
 client() { mariadb --no-defaults -h "$HOST" -P "$PORT" -u "$USER" -p"$PASSWORD" "$@"; }
+
+# pytest runs Debian's pytest and reports each test.
+pytest() {
+	{ /usr/bin/python3 -m pytest -v -p no:cacheprovider "$@" || true; } | tee pytest.log |
+		awk '$2 == "PASSED" || $2 == "XFAIL" { print "ok " $1 } $2 == "FAILED" || $2 == "ERROR" || $2 == "XPASS" { print "not ok " $1 } $2 == "SKIPPED" { print "skip " $1 }' >&3
+}
