@@ -21,6 +21,7 @@ var arrows = map[string][]string{
 	"session":                        {"gtid"},
 	"router":                         {"gtid"},
 	"backend":                        {"gtid", "mysqlwire", "router"},
+	"doctor":                         {"backend", "mysqlwire"},
 	"proxy":                          {"backend", "gtid", "mysqlwire", "router", "session"},
 	"admin":                          {},
 	"internal/mysqltest":             {},
@@ -28,7 +29,7 @@ var arrows = map[string][]string{
 	"internal/mysqltest/fakeserver":  {},
 	"internal/mysqltest/faultyconn":  {},
 	"integration/conformance":        {"backend", "internal/mysqltest", "proxy", "router", "session"},
-	"cmd/stickyproxy":                {"admin", "backend", "gtid", "internal/mysqltest", "mysqlwire", "proxy", "router", "session"},
+	"cmd/stickyproxy":                {"admin", "backend", "doctor", "gtid", "internal/mysqltest", "mysqlwire", "proxy", "router", "session"},
 }
 
 // modules are what the server binary is made of besides the standard library: see "Dependencies" in ARCHITECTURE.md.
