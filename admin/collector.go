@@ -35,6 +35,9 @@ var (
 		[]string{"server"}, nil)
 	lagKnownDesc = prometheus.NewDesc("stickyproxy_server_lag_known",
 		"1 when the lag of a replica is known, else 0.", []string{"server"}, nil)
+	findingsDesc = prometheus.NewDesc("stickyproxy_findings",
+		"What is wrong with how the servers are set up, as stickyproxy check tells it. Absent where nothing is wrong, or nothing was looked at yet.",
+		[]string{"severity", "server", "check"}, nil)
 	drainingDesc = prometheus.NewDesc("stickyproxy_draining",
 		"1 while the proxy takes no new clients because it is about to end, else 0.", nil, nil)
 	buildDesc = prometheus.NewDesc("stickyproxy_build_info",
@@ -66,7 +69,7 @@ func newRegistry(m *Metrics, s *Sources) *prometheus.Registry {
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		queriesDesc, connectionsDesc, connectionsTotalDesc, loginFailuresDesc,
-		pinsDesc, retriesDesc, sessionsDesc, upDesc, lagDesc, lagKnownDesc, drainingDesc, buildDesc,
+		pinsDesc, retriesDesc, sessionsDesc, upDesc, lagDesc, lagKnownDesc, findingsDesc, drainingDesc, buildDesc,
 	} {
 		out <- d
 	}
@@ -99,6 +102,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	gauge(sessionsDesc, float64(c.sources.sessions()))
 	gauge(drainingDesc, float64(index(c.sources.draining())))
 	gauge(buildDesc, 1, c.sources.Version, runtime.Version())
+	for labels, n := range countFindings(c.sources.findings()) {
+		gauge(findingsDesc, float64(n), labels[:]...)
+	}
 	for _, s := range c.sources.servers() {
 		if s.Health != Unknown {
 			gauge(upDesc, float64(index(s.Health == Up)), s.Address, string(s.Role))
@@ -111,4 +117,13 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 			gauge(lagDesc, s.Lag.Seconds(), s.Address)
 		}
 	}
+}
+
+// countFindings counts findings by their labels: severity, server and check.
+func countFindings(findings []Finding) map[[3]string]int {
+	count := make(map[[3]string]int)
+	for _, f := range findings {
+		count[[3]string{f.Severity, f.Server, f.Check}]++
+	}
+	return count
 }

@@ -79,6 +79,9 @@ func TestCollectedMetrics(t *testing.T) {
 		Version:  "v1",
 		Sessions: func() int { return 7 },
 		Draining: func() bool { return true },
+		Findings: func() []Finding {
+			return []Finding{{Severity: "error", Server: "a:3306", Check: "replication"}, {Severity: "error", Server: "a:3306", Check: "replication"}}
+		},
 		Servers: func() []ServerStatus {
 			return []ServerStatus{
 				{Address: "p:3306", Role: RolePrimary, Health: Up},
@@ -92,6 +95,7 @@ func TestCollectedMetrics(t *testing.T) {
 	const want = `stickyproxy_connections 1
 stickyproxy_connections_total 2
 stickyproxy_draining 1
+stickyproxy_findings{check="replication",server="a:3306",severity="error"} 2
 stickyproxy_login_failures_total 1
 stickyproxy_queries_total{reason="for_update",target="primary"} 0
 stickyproxy_queries_total{reason="for_update",target="replica"} 0

@@ -102,6 +102,9 @@ func TestStatus(t *testing.T) {
 		Version:  "v1.2.3",
 		Now:      func() time.Time { return clock },
 		Sessions: func() int { return 3 },
+		Findings: func() []Finding {
+			return []Finding{{Severity: "error", Server: "a:3306", Check: "read_only", Found: "it is not read-only", Advice: "SET GLOBAL"}}
+		},
 		Servers: servers(
 			ServerStatus{Address: "p:3306", Role: RolePrimary, Health: Down, Problem: "it is read-only", Lag: 1, LagKnown: true},
 			ServerStatus{Address: "a:3306", Role: RoleReplica, Health: Up, Zone: "b", Version: "9.7.4", Position: "u:1-5", LagKnown: true, Lag: 2500 * time.Microsecond},
@@ -149,6 +152,15 @@ func TestStatus(t *testing.T) {
     "proven": 0,
     "unproven": 1
   },
+  "findings": [
+    {
+      "severity": "error",
+      "server": "a:3306",
+      "check": "read_only",
+      "found": "it is not read-only",
+      "advice": "SET GLOBAL"
+    }
+  ],
   "queries": {
     "primary": {},
     "replica": {

@@ -54,6 +54,15 @@ type ServerStatus struct {
 	LagKnown bool
 }
 
+// Finding is one thing that is wrong with how a server is set up.
+type Finding struct {
+	Severity string // "warning" or "error"; the label "severity"
+	Server   string // its address as configured, empty: it concerns all
+	Check    string // what was looked at, a constant in snake_case
+	Found    string // one sentence for people
+	Advice   string // what to do about it
+}
+
 // Sources are the questions that the pages ask. Each function is called once a
 // request, by any goroutine, and returns at once. A nil function answers zero.
 type Sources struct {
@@ -62,6 +71,7 @@ type Sources struct {
 	Servers  func() []ServerStatus // the primary first; read only, never kept
 	Sessions func() int            // sessions that are remembered
 	Draining func() bool           // no new clients are taken
+	Findings func() []Finding      // what is wrong with the servers' set-up; read only, never kept
 }
 
 func (s *Sources) now() time.Time {
@@ -83,6 +93,13 @@ func (s *Sources) sessions() int {
 		return 0
 	}
 	return s.Sessions()
+}
+
+func (s *Sources) findings() []Finding {
+	if s.Findings == nil {
+		return nil
+	}
+	return s.Findings()
 }
 
 func (s *Sources) draining() bool { return s.Draining != nil && s.Draining() }

@@ -20,6 +20,7 @@ type status struct {
 	Accepted      uint64                       `json:"connections_total"`
 	LoginFailures uint64                       `json:"login_failures_total"`
 	Pins          pinsJSON                     `json:"session_pins_total"`
+	Findings      []findingJSON                `json:"findings"`
 	Queries       map[string]map[string]uint64 `json:"queries"`
 }
 
@@ -72,7 +73,8 @@ func (h *handler) status() status {
 			Proven:   h.metrics.pins[index(true)].Load(),
 			Unproven: h.metrics.pins[index(false)].Load(),
 		},
-		Queries: h.metrics.Queries(),
+		Findings: findingsJSON(h.sources.findings()),
+		Queries:  h.metrics.Queries(),
 	}
 }
 
@@ -87,6 +89,24 @@ func serversJSON(servers []ServerStatus) []serverJSON {
 			j.LagMS = &ms
 		}
 		list = append(list, j)
+	}
+	return list
+}
+
+// findingJSON is one thing of /status that is wrong with how a server is set up.
+type findingJSON struct {
+	Severity string `json:"severity"`
+	Server   string `json:"server"`
+	Check    string `json:"check"`
+	Found    string `json:"found"`
+	Advice   string `json:"advice"`
+}
+
+// findingsJSON never returns nil.
+func findingsJSON(findings []Finding) []findingJSON {
+	list := make([]findingJSON, 0, len(findings))
+	for _, f := range findings {
+		list = append(list, findingJSON(f))
 	}
 	return list
 }

@@ -2,8 +2,8 @@
 // writes go to the primary, reads to replicas, and nobody reads data older than
 // what they wrote themselves.
 //
-// Each subcommand has a file of its own: serve.go runs the proxy, explain.go
-// tells where a statement would go and why, demo.go shows what it is for, version.go says what is running.
+// Each subcommand has a file of its own: serve.go runs the proxy, check.go looks
+// whether the servers are set up for it, explain.go tells where a statement would go and why, demo.go shows what it is for, version.go says what is running.
 // Settings come from flags (flags.go) and a file (config_file.go) and meet in
 // config.go.
 package main
@@ -71,7 +71,7 @@ func newRootCommand() *cobra.Command {
 		SuggestionsMinimumDistance: 2,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err: err} })
-	root.AddCommand(newServeCommand(), newDemoCommand(), newExplainCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newDemoCommand(), newCheckCommand(), newExplainCommand(), newVersionCommand())
 	return root
 }
 

@@ -30,6 +30,7 @@ type service struct {
 	sessions *session.Store
 	proxy    *proxy.Server
 	metrics  *admin.Metrics
+	ward     *ward
 	fronts   []*front
 	admin    *http.Server
 	adminOn  net.Listener // nil: there are no admin pages
@@ -55,6 +56,9 @@ func newService(config *Config, logger *slog.Logger) (*service, error) {
 	}
 	if s.proxy, err = s.newProxy(); err != nil {
 		return nil, err
+	}
+	if s.ward, err = newWard(config, logger); err != nil {
+		return nil, fmt.Errorf("servers: %w", err)
 	}
 	if s.fronts, err = newFronts(config); err != nil {
 		return nil, err
@@ -140,6 +144,10 @@ func (s *service) run(ctx context.Context, signals <-chan os.Signal) error {
 	group, failed := errgroup.WithContext(ctx)
 	rest, endRest := context.WithCancel(context.WithoutCancel(ctx))
 	group.Go(func() error { return s.watch(rest) })
+	group.Go(func() error {
+		s.ward.run(rest)
+		return nil
+	})
 	if s.adminOn != nil {
 		group.Go(s.serveAdmin)
 	}

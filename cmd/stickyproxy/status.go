@@ -12,6 +12,7 @@ func (s *service) sources() admin.Sources {
 		Servers:  s.serverStatus,
 		Sessions: s.sessions.Len,
 		Draining: s.draining.Load,
+		Findings: s.ward.problems,
 	}
 }
 
