@@ -25,6 +25,7 @@ func Classify(sql []byte, c Context) Statement {
 	}
 	if c.UnsafeCharset && !ascii(sql) {
 		st.Writes = st.Writes || backslashAfterLetter(sql)
+		st.Ours |= mayBeOurs(sql)
 		if st.Kind != Primary {
 			st.Kind, st.Reason = Primary, ReasonCharset
 		}
@@ -69,6 +70,7 @@ func (st Statement) or(o Statement) Statement {
 	st.Writes = st.Writes || o.Writes
 	st.Effects |= o.Effects
 	st.Multi = st.Multi || o.Multi
+	st.Ours |= o.Ours
 	return st
 }
 
@@ -85,22 +87,8 @@ func underEveryMode(st Statement, sql []byte, c Context) Statement {
 
 // reading classifies one reading of sql and counts its executable comments.
 func reading(sql []byte, c *Context, execute uint64) (Statement, uint) {
-	s := scanner{
-		lex:       lexer{sql: sql, ansi: c.ANSIQuotes, noBackslash: c.NoBackslashEscapes, execute: execute, last: ';'},
-		mariadb:   c.MariaDB,
-		ownSchema: lookup(c.Schema).schema != schemaData,
-	}
-	var all Statement
-	n := 0
-	s.lex.next(&s.tok)
-	for s.tok.kind != tokenEnd {
-		if s.tok.kind == ';' {
-			s.advance()
-			continue
-		}
-		all = all.and(s.statement(), n)
-		n++
-	}
+	s := newScanner(sql, c, execute)
+	all, n := s.all()
 	if n == 0 {
 		all.Reason = ReasonEmpty
 	}
@@ -110,7 +98,36 @@ func reading(sql []byte, c *Context, execute uint64) (Statement, uint) {
 			all.Kind, all.Reason = Primary, ReasonNotUnderstood
 		}
 	}
+	if s.lex.hinted {
+		all.Ours |= Hinted
+	}
+	if s.lex.addressed {
+		all.Ours |= Addressed
+	}
 	return all, s.lex.seen
+}
+
+func newScanner(sql []byte, c *Context, execute uint64) scanner {
+	return scanner{
+		lex:       lexer{sql: sql, ansi: c.ANSIQuotes, noBackslash: c.NoBackslashEscapes, execute: execute, last: ';'},
+		mariadb:   c.MariaDB,
+		ownSchema: lookup(c.Schema).schema != schemaData,
+	}
+}
+
+// all classifies the statements up to the end of the text, together, and counts
+// them.
+func (s *scanner) all() (all Statement, n int) {
+	s.lex.next(&s.tok)
+	for s.tok.kind != tokenEnd {
+		if s.tok.kind == ';' {
+			s.advance()
+			continue
+		}
+		all = all.and(s.statement(), n)
+		n++
+	}
+	return all, n
 }
 
 // and is a text of n statements, together st, and the statement o after them.
@@ -125,6 +142,18 @@ func (st Statement) and(o Statement, n int) Statement {
 	st.Effects |= o.Effects
 	st.Multi = true
 	return st
+}
+
+// mayBeOurs is what of ours may be in a text whose literals may be others than
+// the lexer has found.
+func mayBeOurs(sql []byte) (o Ours) {
+	if mentionsUs(sql) {
+		o = Hinted
+		if mentionsVariable(sql) {
+			o |= Addressed
+		}
+	}
+	return o
 }
 
 func ascii(sql []byte) bool {

@@ -13,9 +13,11 @@ func (s *scanner) definition(k key) Statement {
 		case keyTemporary:
 			e = CreatesTemporary
 		case keyPackage:
+			s.lex.program = true
 			s.advance()
 			return s.program(ReasonDefinition, e, 1) // it has an END but no BEGIN
 		case keyProcedure, keyFunction, keyTrigger, keyEvent:
+			s.lex.program = true
 			s.advance()
 			return s.program(ReasonDefinition, e, 0)
 		case keyTable, keyView, keyDatabase, keySchema, keyIndex, keySelect, keyAs, keySet:
@@ -56,6 +58,7 @@ func (s *scanner) block() Statement { return s.program(ReasonCall, Calls|Commits
 // may do anything anyway, so it is not looked into.
 func (s *scanner) program(r Reason, e Effects, open int) Statement {
 	start := open > 0 || r == ReasonCall
+	s.lex.program = true
 	for s.tok.kind != tokenEnd {
 		if s.tok.kind == ';' && open <= 0 {
 			break
@@ -78,6 +81,7 @@ func (s *scanner) program(r Reason, e Effects, open int) Statement {
 		}
 		s.advance()
 	}
+	s.lex.program = false
 	st := s.primary(r, true)
 	st.Effects |= e
 	if open != 0 {

@@ -21,7 +21,7 @@ const (
 type token struct {
 	kind  tokenKind
 	gap   bool   // white space or a comment stands before it
-	id    wordID // of a word that the word table knows
+	id    wordID // of a word that the word table knows, or of one of our user variables
 	start int32
 	end   int32
 }
@@ -45,6 +45,12 @@ type lexer struct {
 	lastID      wordID
 	seen        uint   // executable comments met so far
 	execute     uint64 // bit i: read the i-th of them as code
+
+	program   bool    // in a stored program, whose comments are its own
+	wide      bool    // a byte from 0x80 on in quotes takes the next one with it
+	hinted    bool    // a comment may hold hints
+	addressed bool    // one of our user variables was met
+	comments  *[]span // where the comments with hints are collected; nil: nowhere
 }
 
 // Classes of bytes outside quotes and comments.
@@ -200,6 +206,7 @@ func (l *lexer) line() {
 	if l.inside {
 		l.odd = true
 	}
+	l.mark(l.pos, l.pos+n)
 	l.pos += n
 }
 
@@ -223,6 +230,7 @@ func (l *lexer) comment() {
 		if n > 0 && body[0] == '+' && bytes.ContainsAny(body[:n], "'\"`") {
 			l.odd = true // the end of a hint may be within its quotes
 		}
+		l.mark(l.pos, l.pos+2+n+2)
 		l.pos += 2 + n + 2
 	}
 }
@@ -284,6 +292,9 @@ func (l *lexer) quoted(t *token, quote byte) {
 		b := l.sql[i]
 		i++
 		if b != quote && (b != '\\' || !escapes) {
+			if l.wide && b >= 0x80 {
+				i++
+			}
 			continue
 		}
 		if b == quote && (i == len(l.sql) || l.sql[i] != quote) {
@@ -330,10 +341,25 @@ func (l *lexer) at(t *token) {
 		t.kind = tokenSystem
 		l.pos++
 	case byteClass[b] == byteQuote:
-		l.quoted(&token{}, b)
+		var name token
+		l.quoted(&name, b)
+		l.variable(t, l.sql[name.start:name.end])
 	default:
+		from := l.pos
 		for wordByte(l.peek(0)) || l.peek(0) == '.' {
 			l.pos++
 		}
+		l.variable(t, l.sql[from:l.pos])
+	}
+}
+
+// variable looks whether the user variable t is one of ours.
+func (l *lexer) variable(t *token, name []byte) {
+	if len(name) < len("sticky_pin") || name[0]|0x20 != 's' {
+		return
+	}
+	id := find(words, hashName(name), name)
+	if words.list[id].own != NameNone {
+		t.id, l.addressed = id, true
 	}
 }

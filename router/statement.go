@@ -178,4 +178,6 @@ type Statement struct {
 	// Multi: the text has more than one statement. Empty ones and comments do
 	// not count, so a trailing semicolon does not make it so.
 	Multi bool
+	// Ours is what in the text is said to the proxy.
+	Ours Ours
 }

@@ -115,8 +115,10 @@ func (s *scanner) other(k key) Statement {
 	case keyUse:
 		return s.finish(ReasonSet, false, SetsSchema)
 	case keyPrepare:
+		s.texts()
 		return s.finish(ReasonPreparedText, false, Prepares)
 	case keyExecute:
+		s.texts()
 		return s.finish(ReasonPreparedText, true, Executes)
 	case keyDeallocate:
 		return s.finish(ReasonPreparedText, false, Deallocates)
@@ -148,6 +150,17 @@ func (s *scanner) other(k key) Statement {
 		return s.finish(ReasonAdministration, true, CommitsImplicitly)
 	}
 	return s.finish(ReasonNotUnderstood, true, Calls)
+}
+
+// texts looks for our variables in the literals of a statement that prepares
+// them: the server would take them for its own.
+func (s *scanner) texts() {
+	for !s.done() {
+		if text := s.lex.sql[s.tok.start:s.tok.end]; s.tok.kind == tokenString && mentionsUs(text) {
+			s.lex.addressed = s.lex.addressed || mentionsVariable(text)
+		}
+		s.step()
+	}
 }
 
 // load classifies LOAD DATA, LOAD XML and LOAD INDEX.

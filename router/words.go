@@ -17,6 +17,7 @@ type word struct {
 	variable variable // what it is after @@
 	schema   schema   // what it is before a dot
 	infoRead bool     // a table of information_schema that is the same on every server
+	own      Name     // what it is to the proxy, as a user variable and in a hint
 }
 
 // wordTable is a hash table of words with open addressing. It is built once
@@ -54,6 +55,9 @@ func makeWords() *wordTable {
 	}
 	for name := range strings.FieldsSeq(infoTables) {
 		t.entry(name).infoRead = true
+	}
+	for n := NameNone + 1; n < nameCount; n++ {
+		t.entry(strings.ToUpper(n.String())).own = n
 	}
 	return t
 }
