@@ -1,6 +1,10 @@
 package session
 
-import "time"
+import (
+	"time"
+
+	"github.com/stickyproxy/stickyproxy/gtid"
+)
 
 // Local is the record of a client connection that names no session. It lives as
 // long as the connection, which owns it: only the connection's goroutine may use
@@ -30,6 +34,9 @@ func (l *Local) End(w Write) {
 		at = time.Now()
 	}
 	l.need.GTID = mergeGTID(l.need.GTID, w.GTID)
+	if !w.GTID.IsEmpty() {
+		l.need.Since = later(l.need.Since, at)
+	}
 	l.need.WroteAt = later(l.need.WroteAt, at)
 	if w.unproven() {
 		l.need.UnprovenAt = later(l.need.UnprovenAt, at)
@@ -40,4 +47,21 @@ func (l *Local) End(w Write) {
 func (l *Local) Pin(at time.Time) {
 	l.need.WroteAt = later(l.need.WroteAt, at)
 	l.need.UnprovenAt = later(l.need.UnprovenAt, at)
+}
+
+// Read notes a read that ended.
+func (l *Local) Read(r Read) { l.need.ReadAt, l.need.ReadBy = later(l.need.ReadAt, r.At), r.By }
+
+// Raise adds n to what the connection must see, but for its writes in flight.
+func (l *Local) Raise(n Need) {
+	n.Writing = 0
+	l.need = l.need.Merge(n)
+}
+
+// Release ends the wait for transactions that were lost or never were: see
+// [Store.Release].
+func (l *Local) Release(was, left gtid.Set) {
+	if l.need.GTID.Equal(was) {
+		l.need.GTID = left
+	}
 }

@@ -18,12 +18,21 @@ type Need struct {
 	// source between them. Some of these may never have existed; before it waits for
 	// them, a caller intersects the set with what the primary has executed.
 	GTID gtid.Set
+	// Since is when GTID was raised last. A position of the primary that was asked
+	// for later and lacks some of it shows that this is lost, or never was. Zero: GTID
+	// is empty, or has not been raised for long.
+	Since time.Time
 	// WroteAt is when the outcome of the last write became known, whether its GTID
 	// is known or not. Zero: no write is known.
 	WroteAt time.Time
 	// UnprovenAt is when the last write ended whose GTID is not known, or whose
 	// outcome is not. Zero: there is none.
 	UnprovenAt time.Time
+	// ReadAt is when the last read of the session ended, and ReadBy the server that
+	// served it: the number that its user gave it, or 0 when no single one did.
+	// Another server must have what ReadBy had at ReadAt. Zero: nothing was read.
+	ReadAt time.Time
+	ReadBy uint64
 	// Writing is the number of writes in flight; while it is not 0 only the primary
 	// can have everything.
 	Writing int
@@ -32,12 +41,34 @@ type Need struct {
 // Merge returns a need that is satisfied only where n and o both are: the union of
 // the GTIDs, the later of the times, the greater number of writes in flight.
 func (n Need) Merge(o Need) Need {
-	return Need{
+	m := Need{
 		GTID:       mergeGTID(n.GTID, o.GTID),
+		Since:      later(n.Since, o.Since),
 		WroteAt:    later(n.WroteAt, o.WroteAt),
 		UnprovenAt: later(n.UnprovenAt, o.UnprovenAt),
+		ReadAt:     later(n.ReadAt, o.ReadAt),
 		Writing:    max(n.Writing, o.Writing),
 	}
+	switch {
+	case o.ReadAt.IsZero(), n.ReadBy == o.ReadBy:
+		m.ReadBy = n.ReadBy
+	case n.ReadAt.IsZero():
+		m.ReadBy = o.ReadBy
+	}
+	return m
+}
+
+// Live returns n without the times before oldest; see [Options].Window.
+func (n Need) Live(oldest time.Time) Need {
+	for _, t := range []*time.Time{&n.Since, &n.WroteAt, &n.UnprovenAt, &n.ReadAt} {
+		if t.Before(oldest) {
+			*t = time.Time{}
+		}
+	}
+	if n.ReadAt.IsZero() {
+		n.ReadBy = 0
+	}
+	return n
 }
 
 // mergeGTID returns a small set that contains a and b. If one of them contains the
@@ -77,3 +108,19 @@ type Write struct {
 
 // unproven says whether there may be more of the write than its GTID tells.
 func (w Write) unproven() bool { return w.Unproven || w.GTID.IsEmpty() }
+
+// Read is how a read ended.
+type Read struct {
+	// At is when it ended, and By the server that served it, see [Need].ReadBy.
+	At time.Time
+	By uint64
+	// Saw is what the session had to see when the server was chosen: the server had
+	// all that. What was read elsewhere since, it may lack.
+	Saw Need
+}
+
+// follows says whether the server of r had what a session had read whose last read
+// was served by that server and ended at that time.
+func (r Read) follows(by uint64, at time.Time) bool {
+	return at.IsZero() || by == r.By || by == r.Saw.ReadBy && at.Equal(r.Saw.ReadAt)
+}

@@ -43,41 +43,61 @@ func laterStamp(a, b stamp) stamp {
 	return a
 }
 
-// record is a Need as the store keeps it, a million times: 32 bytes.
+// record is a Need as the store keeps it, a million times: 56 bytes.
 type record struct {
 	gtid     gtid.Set
+	since    stamp
 	wrote    stamp
 	unproven stamp
+	readAt   stamp
+	readBy   uint64
 	writing  int32
 }
 
 // record returns n in the store's form, without the writes in flight.
 func (e epoch) record(n Need) record {
-	return record{gtid: n.GTID, wrote: e.stamp(n.WroteAt), unproven: e.stamp(n.UnprovenAt)}
+	return record{
+		gtid: n.GTID, since: e.stamp(n.Since), wrote: e.stamp(n.WroteAt), unproven: e.stamp(n.UnprovenAt),
+		readAt: e.stamp(n.ReadAt), readBy: n.ReadBy,
+	}
 }
 
 // need returns r as callers see it.
 func (e epoch) need(r record) Need {
-	return Need{GTID: r.gtid, WroteAt: e.time(r.wrote), UnprovenAt: e.time(r.unproven), Writing: int(r.writing)}
+	return Need{
+		GTID: r.gtid, Since: e.time(r.since), WroteAt: e.time(r.wrote), UnprovenAt: e.time(r.unproven),
+		ReadAt: e.time(r.readAt), ReadBy: r.readBy, Writing: int(r.writing),
+	}
 }
 
 // merge returns what satisfies r and o; the writes in flight stay those of r.
 func (r record) merge(o record) record {
-	return record{
+	m := record{
 		gtid:     mergeGTID(r.gtid, o.gtid),
+		since:    laterStamp(r.since, o.since),
 		wrote:    laterStamp(r.wrote, o.wrote),
 		unproven: laterStamp(r.unproven, o.unproven),
+		readAt:   laterStamp(r.readAt, o.readAt),
 		writing:  r.writing,
 	}
+	switch {
+	case o.readAt == 0, r.readBy == o.readBy:
+		m.readBy = r.readBy
+	case r.readAt == 0:
+		m.readBy = o.readBy
+	}
+	return m
 }
 
 // live returns r without the times before oldest.
 func (r record) live(oldest stamp) record {
-	if r.wrote < oldest {
-		r.wrote = 0
+	for _, s := range [...]*stamp{&r.since, &r.wrote, &r.unproven, &r.readAt} {
+		if *s < oldest {
+			*s = 0
+		}
 	}
-	if r.unproven < oldest {
-		r.unproven = 0
+	if r.readAt == 0 {
+		r.readBy = 0
 	}
 	return r
 }
@@ -86,5 +106,7 @@ func (r record) live(oldest stamp) record {
 func (r record) within(o record) bool {
 	return laterStamp(r.wrote, o.wrote) == o.wrote &&
 		laterStamp(r.unproven, o.unproven) == o.unproven &&
+		laterStamp(r.readAt, o.readAt) == o.readAt &&
+		(r.readAt == 0 || o.readBy == 0 || o.readBy == r.readBy) &&
 		o.gtid.Contains(r.gtid)
 }

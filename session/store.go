@@ -5,11 +5,13 @@ import (
 	"hash/maphash"
 	"math"
 	"time"
+
+	"github.com/stickyproxy/stickyproxy/gtid"
 )
 
 const (
 	// DefaultCapacity is the number of records of a store that is not told another.
-	// A record takes about 130 bytes, and 180 with a GTID.
+	// A record takes about 155 bytes, and 205 with a GTID.
 	DefaultCapacity = 1 << 20
 
 	// maxShards is how many locks a store has: more than cores of a usual machine,
@@ -105,7 +107,7 @@ func (s *Store) Need(k Key) Need {
 		r = sh.floor(k.Account)
 	}
 	sh.mu.Unlock()
-	if !known && (r.wrote != 0 || r.unproven != 0) {
+	if !known && (r.wrote|r.unproven|r.readAt|r.since) != 0 {
 		r = r.live(s.oldest())
 	}
 	return s.epoch.need(r)
@@ -137,6 +139,9 @@ func (s *Store) End(k Key, w Write) {
 			return r
 		}
 		o := record{gtid: w.GTID, wrote: at}
+		if !w.GTID.IsEmpty() {
+			o.since = at
+		}
 		if w.unproven() {
 			o.unproven = at
 		}
@@ -149,6 +154,37 @@ func (s *Store) End(k Key, w Write) {
 func (s *Store) Pin(k Key, at time.Time) {
 	o := record{wrote: s.stampOf(at), unproven: s.stampOf(at)}
 	s.update(k, func(r record) record { return r.merge(o) })
+}
+
+// Read notes a read of the session that ended.
+func (s *Store) Read(k Key, r Read) {
+	at := s.epoch.stamp(r.At)
+	s.update(k, func(old record) record {
+		by := r.By
+		if !r.follows(old.readBy, s.epoch.time(old.readAt)) {
+			by = 0
+		}
+		old.readAt, old.readBy = laterStamp(old.readAt, at), by
+		return old
+	})
+}
+
+// Raise adds n to what the session must see, but for its writes in flight.
+func (s *Store) Raise(k Key, n Need) {
+	o := s.epoch.record(n)
+	s.update(k, func(r record) record { return r.merge(o) })
+}
+
+// Release ends the session's wait for transactions that were lost or never were:
+// where it must see the GTIDs was, it must only see left from now on. A session that
+// has written meanwhile is not touched.
+func (s *Store) Release(k Key, was, left gtid.Set) {
+	s.update(k, func(r record) record {
+		if r.gtid.Equal(was) {
+			r.gtid = left
+		}
+		return r
+	})
 }
 
 // update replaces the session's record by what f makes of it, or of a new record.
