@@ -33,10 +33,10 @@ func (s *Server) login(cl *client, id uint32) (*conn, error) {
 		return nil, err
 	}
 	c := newConn(s, id, cl.policy.Mode, admitted)
-	if err := c.pins.name(s.o.Sessions, cl.policy.Scope, c.login); err != nil {
-		_ = c.tell(0, errBadSession) // it may be gone
+	c.policy = cl.policy
+	if err := c.introduced(); err != nil {
 		c.close()
-		return nil, fmt.Errorf("session of the connection attributes: %w", err)
+		return nil, fmt.Errorf("connection attributes: %w", err)
 	}
 	s.mu.Lock()
 	cl.conn = c

@@ -48,7 +48,7 @@ func (r *rig) connectAs(caps mysqlwire.Capability, schema, sessionName string) *
 		raw.capabilities |= mysqlwire.CapConnectWithDB
 	}
 	if sessionName != "" {
-		raw.attributes = attribute(sessionAttribute, sessionName)
+		raw.attributes = attribute("sticky_session", sessionName)
 	}
 	if refused := raw.login("app", ""); refused != nil {
 		r.t.Fatal(refused)

@@ -15,6 +15,7 @@ type command struct {
 	head []byte // the packet from its header on: all of it, unless rest > 0 or more frames follow
 	rest int    // bytes of the first frame that were not read yet
 	more bool   // another frame follows the first
+	ours bool   // we made it, of a part of the client's: head is not in the reader
 }
 
 // whole reports whether head is the whole packet.
@@ -55,7 +56,9 @@ func (c *conn) compressed() bool { return c.caps&(mysqlwire.CapCompress|mysqlwir
 
 // drop removes the command from the client reader; afterwards its bytes must not be used. Doing it twice is harmless.
 func (c *conn) drop(m *command) {
-	c.in.Discard(len(m.head))
+	if !m.ours {
+		c.in.Discard(len(m.head))
+	}
 	m.head = nil
 }
 

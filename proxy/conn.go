@@ -39,6 +39,9 @@ type conn struct {
 
 	state      state
 	pins       pins
+	policy     Policy // of the listener
+	attributes said   // what the connection attributes say
+	said       said   // what was said since
 	statements statements
 	snapshot   readOnly
 
@@ -59,7 +62,10 @@ type request struct {
 	making  *statement // of COM_STMT_PREPARE
 	instead []byte     // what is sent in place of head, nil: head
 	longer  []byte     // of a command that is not whole: what is sent in place of head's payload, nil: that
+	hints   hints      // what the client says about it
+	follows bool       // the results of another part of the client's text follow
 	shift   byte       // how many frames fewer than the client's were sent, modulo 256
+	last    byte       // the sequence number of the last frame of the response
 	cursor  bool       // it asks for a cursor
 	movable bool       // nothing is lost if another server runs it after one failed
 	victim  *conn      // of a KILL that ends a client's connection
@@ -105,6 +111,7 @@ func (c *conn) serve() error {
 		}
 		c.seq = 0
 		c.request = request{command: m}
+		c.pins.hinted = nil
 		if err := c.handle(&c.request); err != nil {
 			return err
 		}
@@ -196,12 +203,25 @@ func (c *conn) textQuery(r *request) error {
 		return c.answer(errMalformed)
 	case !r.whole():
 		r.class = tooLarge
+		if router.MayHint(sql) {
+			r.class.Ours = router.Hinted
+		}
 	default:
-		r.class = c.keepTemporary(c.classify(sql), sql)
-		if r.class.Multi && c.state.optional {
-			r.class.Kind, r.class.Reason = router.Primary, router.ReasonMulti // only the primary knows whether it may
+		c.classifyText(r, sql)
+	}
+	if r.class.Ours != 0 || c.caps.Has(mysqlwire.CapQueryAttributes) && r.payload()[1] != 0 {
+		if refused := c.listen(r, sql); refused != nil {
+			return c.refuse(r, refused)
 		}
 	}
+	if r.class.Ours.Has(router.Addressed) {
+		return c.addressed(r, sql)
+	}
+	return c.runText(r, sql)
+}
+
+// runText runs a text that was classified.
+func (c *conn) runText(r *request, sql []byte) error {
 	if r.class.Effects.Has(router.Kills) && !r.class.Multi {
 		return c.killText(r, sql)
 	}
@@ -209,6 +229,13 @@ func (c *conn) textQuery(r *request) error {
 		return c.runTracking(r)
 	}
 	return c.run(r)
+}
+
+func (c *conn) classifyText(r *request, sql []byte) {
+	r.class = c.keepTemporary(c.classify(sql), sql)
+	if r.class.Multi && c.state.optional {
+		r.class.Kind, r.class.Reason = router.Primary, router.ReasonMulti // only the primary knows whether it may
+	}
 }
 
 // tooLarge is a statement of which only the beginning was read.
@@ -254,37 +281,6 @@ func (c *conn) text(r *request) []byte {
 	return sql
 }
 
-// ok gives the client an OK packet of our own.
-func (c *conn) ok() error {
-	ok := mysqlwire.OK{Status: c.primary.status}
-	payload := ok.Append(nil, false, c.caps.Has(mysqlwire.CapSessionTrack))
-	if _, err := c.nc.Write(mysqlwire.AppendPacket(nil, c.seq+1, payload)); err != nil {
-		return clientError{err}
-	}
-	return nil
-}
-
-// answer gives the client an ERR packet of our own; the connection goes on.
-func (c *conn) answer(e *mysqlwire.Error) error {
-	c.request.failure = e
-	if !c.request.whole() {
-		return clientError{e} // what is left of the command is not worth reading
-	}
-	if err := c.tell(c.seq+1, e); err != nil {
-		return clientError{err}
-	}
-	return nil
-}
-
-// tell writes an ERR packet.
-func (c *conn) tell(seq byte, e *mysqlwire.Error) error {
-	if z, ok := c.nc.(*mysqlwire.Compressed); ok && seq == 0 {
-		z.Restart()
-	}
-	_, err := c.nc.Write(mysqlwire.AppendPacket(nil, seq, e.Append(nil)))
-	return err
-}
-
 // close ends the connections to the servers. A write without an outcome pins: it may have happened.
 func (c *conn) close() {
 	if c.pins.writing {
@@ -302,7 +298,9 @@ func (c *conn) decide(r *request, view *router.View, tried uint64) router.Decisi
 	if r.class.Kind == router.BeginReadOnly && !c.state.attached && !c.state.readsCommitted() {
 		q.Statement.Kind = router.Read // as a whole it is one
 	}
-	q.Held = c.held()
+	if q.Held = c.held(); q.Held == router.ReasonNone && c.route() == routePrimary {
+		q.Held = router.ReasonHint
+	}
 	q.Need = c.pins.need()
 	q.Mode, q.Window, q.MaxLag = c.mode, c.srv.o.Window, c.srv.o.MaxLag
 	q.Now = r.start

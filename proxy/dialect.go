@@ -54,6 +54,14 @@ func (x *relay) openTransaction(packet []byte, status *mysqlwire.Status) {
 	packet[at], packet[at+1] = byte(*status), byte(*status>>8)
 }
 
+// follows says in a packet that the results of another part of the client's text follow, if that is so.
+func (x *relay) follows(packet []byte, status *mysqlwire.Status) {
+	if x.r.follows {
+		*status |= mysqlwire.StatusMoreResults
+		packet[x.statusAt(packet)] = byte(*status)
+	}
+}
+
 // statusAt is where the flags are in a packet that was parsed already. In a classic EOF packet the warnings are before
 // them, in an OK packet behind.
 func (x *relay) statusAt(packet []byte) int {
@@ -84,6 +92,9 @@ func (x *relay) columnsEnd(packet []byte) {
 	switch {
 	case oldStyle && len(packet) == 0:
 		ok := mysqlwire.OK{Status: x.l.status & lasting}
+		if x.r.follows {
+			ok.Status |= mysqlwire.StatusMoreResults
+		}
 		x.cut(0)
 		x.resp.Sequence++
 		x.resp.Shift++
@@ -97,6 +108,7 @@ func (x *relay) columnsEnd(packet []byte) {
 			if eof, err := mysqlwire.ParseEOF(packet[mysqlwire.HeaderSize:]); err == nil {
 				x.columnsKnown(packet, &eof.Status)
 				x.openTransaction(packet, &eof.Status)
+				x.follows(packet, &eof.Status)
 			}
 		}
 		maskEOF(packet)

@@ -8,7 +8,6 @@ import (
 	"github.com/go-mysql-org/go-mysql/mysql"
 
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
-	"github.com/stickyproxy/stickyproxy/session"
 )
 
 var (
@@ -74,8 +73,6 @@ var (
 		Message: "Can't connect to the MySQL server that runs the statement"}
 	errDemoted = &mysqlwire.Error{Code: mysql.ER_OPTION_PREVENTS_STATEMENT, State: "HY000",
 		Message: "The primary MySQL server is read-only and follows another server, so it cannot execute this statement"}
-	errBadSession = &mysqlwire.Error{Code: mysql.ER_WRONG_VALUE_FOR_VAR, State: "42000",
-		Message: fmt.Sprintf("The connection attribute '%s' must have 1 to %d bytes", sessionAttribute, session.MaxName)}
 	errReadOnly = &mysqlwire.Error{Code: mysql.ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, State: "25006",
 		Message: "Cannot execute statement in a READ ONLY transaction."}
 	errUnknownCommand = &mysqlwire.Error{Code: mysql.ER_UNKNOWN_COM_ERROR, State: "08S01", Message: "Unknown command"}

@@ -265,8 +265,12 @@ func (c *conn) send(l *link, r *request) error {
 			return err
 		}
 	}
-	if !l.replica && (r.class.Writes || l.unsure) {
-		c.pins.begin()
+	if !l.replica {
+		if r.class.Writes || l.unsure {
+			c.pins.begin()
+		} else {
+			c.pins.collect()
+		}
 	}
 	l.used = r.start
 	if err := c.sendCommand(l, r); err != nil {

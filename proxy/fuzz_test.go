@@ -73,7 +73,10 @@ func (s *canned) sendBytes(t *testing.T, caps mysqlwire.Capability, b []byte) {
 	}
 	inside, outside := net.Pipe()
 	c := newConn(p, 1|firstID, router.Auto, &Client{Conn: inside, Capabilities: caps, Login: login, Primary: primary, Salt: make([]byte, 20)})
-	c.pins.store, c.pins.key = p.o.Sessions, session.Key{Account: "app", Name: "s"}
+	c.login.Attributes = attribute("sticky_session", "s")
+	if err := c.introduced(); err != nil {
+		t.Fatal(err)
+	}
 	p.clients[&client{nc: inside, conn: c}] = struct{}{}
 	var both sync.WaitGroup
 	both.Go(func() { _, _ = io.Copy(io.Discard, outside) }) // up to the end, whatever it is

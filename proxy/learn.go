@@ -84,6 +84,9 @@ func (c *conn) wrote(l *link, r *request) {
 	if failed && r.class.Effects.Any(router.Calls|router.Executes) {
 		l.unsure = true
 	}
+	if !l.inTransaction() {
+		c.pins.forget()
+	}
 }
 
 // endWrite ends the write that is under way.

@@ -1,100 +1,193 @@
 package proxy
 
 import (
+	"slices"
 	"time"
 
-	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/gtid"
-	"github.com/stickyproxy/stickyproxy/mysqlwire"
 	"github.com/stickyproxy/stickyproxy/router"
 	"github.com/stickyproxy/stickyproxy/session"
 )
 
-// sessionAttribute is the connection attribute that names a client's session.
-const sessionAttribute = "sticky_session"
-
-// pins is what the session of a client connection must see, and the write of this connection that has no outcome yet.
-// A connection that names no session is its own.
+// pins is what the statements of a client connection must see, and the write of this connection that has no outcome yet.
+//
+// A statement works for the sessions that its hints name; without any for the one that the connection names; without that
+// for the connection itself, whose record is local. What the connection writes, it must itself see too, whomever it wrote
+// for: its statements without a name have no better.
+//
+// COMMIT carries no hint, so a transaction collects all sessions that its statements name, also those that only read: its
+// outcome goes to all of them.
 type pins struct {
-	store *session.Store
-	key   session.Key // Name is empty: no session is named, and local is its record
-	local session.Local
+	store   *session.Store
+	account string
+	global  bool          // every name means the session of everybody
+	ours    []session.Key // what the connection works for: none, or one
+	hinted  []session.Key // what the statement that is being served works for, if it says so
+	local   session.Local
+	borne   bool // local has what a token says, for a connection in the session of everybody
 
-	writing bool     // Begin was said, End was not
-	gtids   gtid.Set // what the servers reported as committed since then
-	doubt   bool     // the write may be more than gtids
+	writing bool          // Begin was said to local, End was not
+	named   []session.Key // collected since the transaction began
+	begun   int           // to how many of them Begin was said
+	gtids   gtid.Set      // what the servers reported as committed since then
+	doubt   bool          // the write may be more than gtids
 }
 
 // everybody is the session of ScopeGlobal. No account has such a name: the protocol ends names with a NUL.
 var everybody = session.Key{Account: "\x00", Name: "everybody"}
 
-// name makes the connection work for a session that is not its own: that of its scope, or the one that its attributes
-// name, if they do.
-func (p *pins) name(store *session.Store, scope Scope, login backend.Login) error {
-	if store == nil {
-		return nil
+// maxNamed is how many sessions a transaction may name: what a client makes us remember has to be bounded.
+const maxNamed = 1024
+
+// enter makes the connection one of an account, for no session in particular.
+func (p *pins) enter(store *session.Store, scope Scope, account string) {
+	p.store, p.account, p.global = store, account, store != nil && scope == ScopeGlobal
+	p.ours, p.hinted = nil, nil
+	if p.global {
+		p.ours = []session.Key{everybody}
 	}
-	if scope == ScopeGlobal {
-		p.store, p.key = store, everybody
-		return nil
+}
+
+// name makes the connection work for the session of that name, or for itself if there is none. The name is valid.
+func (p *pins) name(name string) {
+	switch {
+	case p.global:
+	case name == "":
+		p.ours = nil
+	default:
+		p.ours = []session.Key{p.key(name)}
 	}
-	for name, value := range mysqlwire.Attributes(login.Attributes) {
-		if name != sessionAttribute || value == "" {
-			continue
-		}
-		key := session.Key{Account: login.User, Name: value}
-		if err := key.Validate(); err != nil {
-			return err
-		}
-		p.store, p.key = store, key
+}
+
+func (p *pins) key(name string) session.Key { return session.Key{Account: p.account, Name: name} }
+
+// hint makes the statement that is being served work for these sessions, until the next one.
+func (p *pins) hint(sessions []session.Key) {
+	if !p.global {
+		p.hinted = sessions
 	}
-	return nil
+}
+
+// current is whom the statement that is being served works for; nobody: for the connection itself.
+func (p *pins) current() []session.Key {
+	if len(p.hinted) > 0 {
+		return p.hinted
+	}
+	return p.ours
 }
 
 // need is what a read must see.
 func (p *pins) need() router.Need {
-	n := p.local.Need()
-	if p.key.Name != "" {
-		n = p.store.Need(p.key)
-	}
+	n := p.sees()
 	return router.Need{Writing: n.Writing > 0, GTID: n.GTID, WroteAt: n.WroteAt, UnprovenAt: n.UnprovenAt}
+}
+
+// sees is what the statement that is being served must see.
+func (p *pins) sees() session.Need {
+	keys := p.current()
+	if len(keys) == 0 {
+		return p.local.Need()
+	}
+	n := p.store.Need(keys[0])
+	for _, k := range keys[1:] {
+		n = n.Merge(p.store.Need(k))
+	}
+	if p.borne {
+		n = n.Merge(p.local.Need())
+	}
+	return n
+}
+
+// pin acts as if they had written just now.
+func (p *pins) pin(at time.Time) {
+	for _, k := range p.current() {
+		p.store.Pin(k, at)
+	}
+	p.local.Pin(at)
+}
+
+// bear adds what a token says. Nobody can do that to the session of everybody, whose other members may be of other
+// accounts.
+func (p *pins) bear(n session.Need) {
+	if p.global || len(p.current()) == 0 {
+		p.local.Raise(n)
+		p.borne = p.borne || p.global
+		return
+	}
+	for _, k := range p.current() {
+		p.store.Raise(k, n)
+	}
+}
+
+// full reports whether the transaction has no room for these sessions.
+func (p *pins) full(keys []session.Key) bool {
+	n := len(p.named)
+	if n+len(keys) <= maxNamed {
+		return false
+	}
+	for _, k := range keys {
+		if !slices.Contains(p.named, k) {
+			n++
+		}
+	}
+	return n > maxNamed
+}
+
+// collect notes that the statement that is being served is about to be sent to the primary. What has begun there as a
+// write is now the write of its sessions too.
+func (p *pins) collect() {
+	for _, k := range p.current() {
+		if !slices.Contains(p.named, k) {
+			p.named = append(p.named, k)
+		}
+	}
+	if p.writing {
+		p.tell()
+	}
 }
 
 // begin notes that a write is about to be sent. The writes of one transaction are one.
 func (p *pins) begin() {
-	switch {
-	case p.writing:
-		return
-	case p.key.Name != "":
-		p.store.Begin(p.key)
-	default:
+	if !p.writing {
 		p.local.Begin()
+		p.writing = true
 	}
-	p.writing = true
+	p.collect()
+}
+
+// tell says Begin to the sessions that have not been told of the write.
+func (p *pins) tell() {
+	for ; p.begun < len(p.named); p.begun++ {
+		p.store.Begin(p.named[p.begun])
+	}
 }
 
 // committed notes GTIDs that the primary reported.
 func (p *pins) committed(s gtid.Set) { p.gtids = p.gtids.Union(s) }
 
 // none notes that it turned out that nothing was written.
-func (p *pins) none() {
-	if p.key.Name != "" {
-		p.store.End(p.key, session.Write{None: true})
-	} else {
-		p.local.End(session.Write{None: true})
-	}
-	p.writing = false
-}
+func (p *pins) none() { p.finish(session.Write{None: true}) }
 
 // end notes that the outcome of the write is known, or never will be: doubt.
 func (p *pins) end(at time.Time, doubt bool) (proven bool) {
 	proven = !doubt && !p.doubt && !p.gtids.IsEmpty()
-	w := session.Write{At: at, GTID: p.gtids, Unproven: !proven}
-	if p.key.Name != "" {
-		p.store.End(p.key, w)
-	} else {
-		p.local.End(w)
-	}
-	p.writing, p.doubt, p.gtids = false, false, gtid.Set{}
+	p.finish(session.Write{At: at, GTID: p.gtids, Unproven: !proven})
+	p.doubt, p.gtids = false, gtid.Set{}
 	return proven
+}
+
+func (p *pins) finish(w session.Write) {
+	for _, k := range p.named[:p.begun] {
+		p.store.End(k, w)
+	}
+	p.local.End(w)
+	p.writing, p.begun = false, 0
+}
+
+// forget notes that no transaction is open, and no write is without an outcome.
+func (p *pins) forget() {
+	if len(p.named) > 0 {
+		clear(p.named)
+		p.named = p.named[:0]
+	}
 }

@@ -11,7 +11,6 @@ import (
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
-	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/gtid"
 	"github.com/stickyproxy/stickyproxy/internal/mysqltest/fakeserver"
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
@@ -271,7 +270,7 @@ func TestSessionNames(t *testing.T) {
 	reader.from(r.replicas[0], "SELECT a FROM t")
 
 	c := r.dial(r.address)
-	raw := &rawClient{t: t, conn: c.nc, capabilities: usualClient, attributes: attribute(sessionAttribute, strings.Repeat("x", session.MaxName+1))}
+	raw := &rawClient{t: t, conn: c.nc, capabilities: usualClient, attributes: attribute("sticky_session", strings.Repeat("x", session.MaxName+1))}
 	if refused := raw.login("app", ""); refused != nil {
 		t.Fatal(refused)
 	}
@@ -279,8 +278,8 @@ func TestSessionNames(t *testing.T) {
 	c.ended(mysql.ER_WRONG_VALUE_FOR_VAR)
 
 	var p pins
-	if err := p.name(nil, ScopeGlobal, backend.Login{}); err != nil || p.store != nil {
-		t.Errorf("without a store: %v", err)
+	if p.enter(nil, ScopeGlobal, "app"); p.current() != nil {
+		t.Errorf("without a store the session is %v", p.current())
 	}
 }
 

@@ -28,8 +28,10 @@ type statement struct {
 	id      uint32 // as the client knows it
 	text    []byte // nil if it was not kept: then it is on the primary only
 	class   router.Statement
-	version uint64 // of the state under which the client prepared it: names in it mean what they meant then
-	schema  string // the current one then
+	version uint64       // of the state under which the client prepared it: names in it mean what they meant then
+	schema  string       // the current one then
+	hints   hints        // in its comments
+	part    *router.Part // what it is if it is ours: then no server knows of it
 	params  int
 	columns int // of its rows, as the client was told last; 0: none, or not known before it runs
 
@@ -81,11 +83,12 @@ func (s *statements) keep(st *statement, text []byte) {
 		st.text = bytes.Clone(text)
 		s.bytes += len(text)
 	}
+	s.bytes += st.hints.size() // which are not many, and must not be forgotten
 }
 
 func (s *statements) remove(st *statement) {
 	delete(s.byID, st.id)
-	s.bytes -= len(st.text) + len(st.types)
+	s.bytes -= len(st.text) + len(st.types) + st.hints.size()
 }
 
 // room is how many bytes of types st may have.
@@ -129,10 +132,23 @@ func (c *conn) prepare(r *request) error {
 	}
 	st.class, st.version, st.schema = tooLarge, c.state.version, c.state.schema
 	if r.whole() {
+		st.class = c.classify(text)
+	}
+	if st.class.Ours != 0 || !r.whole() && router.MayHint(text) {
+		cut, refused := c.listenPrepared(r, st, text)
+		if refused != nil {
+			return c.refuse(r, refused)
+		}
+		text = cut
+	}
+	if r.whole() {
 		c.statements.keep(st, text)
 	}
-	if st.text != nil {
-		st.class = c.classify(text)
+	if st.part != nil {
+		return c.prepareOwn(st)
+	}
+	if st.text == nil {
+		st.class = tooLarge
 	}
 	// Preparing does nothing that the text would do.
 	now := c.keepTemporary(st.class, st.text)
@@ -171,6 +187,7 @@ func (c *conn) execute(r *request) error {
 	r.stmt = st
 	r.class = c.keepTemporary(st.class, st.text)
 	r.cursor = r.payload()[5]&cursorFlags != 0
+	r.hints = st.hints
 	switch {
 	case st.long:
 		r.class.Kind, r.class.Reason = router.Primary, router.ReasonLongData
@@ -188,6 +205,12 @@ func (c *conn) execute(r *request) error {
 		return c.answer(refusal)
 	}
 	c.statements.bytes += len(st.types) - before
+	if refused := c.listenExecution(r, st); refused != nil {
+		return c.refuse(r, refused)
+	}
+	if st.part != nil {
+		return c.executeOwn(r, st)
+	}
 	run := c.run
 	switch {
 	case mentionsTracking(r.class, st.text):
@@ -224,71 +247,6 @@ func (s *statements) cursorOn(l *link) bool {
 // ready reports whether the statement is prepared on l.
 func (s *statement) ready(l *link) bool { return l != nil && s.on(l).link == l }
 
-// executeHead is the size of COM_STMT_EXECUTE before its parameters: command, id, flags, iteration count.
-// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html
-const executeHead = 10
-
-const (
-	cursorFlags    = 0x07 // of the flags: any kind of cursor
-	parameterCount = 0x08 // of the flags: a parameter count is sent even if it is 0 (query attributes)
-)
-
-// parameters finds the parameters in a COM_STMT_EXECUTE: where the byte is that says whether types follow, 0 if there
-// are no parameters, and how many there are.
-func (s *statement) parameters(p []byte, caps mysqlwire.Capability) (at, count int, err error) {
-	at, count = executeHead, s.params
-	if caps.Has(mysqlwire.CapQueryAttributes) && (count > 0 || p[5]&parameterCount != 0) {
-		n, size := mysqlwire.Lenenc(p[at:])
-		if size == 0 || n > 1<<16 {
-			return 0, 0, errMalformed
-		}
-		at, count = at+size, int(n)
-	}
-	if count == 0 {
-		return 0, 0, nil
-	}
-	at += (count + 7) / 8
-	if at >= len(p) {
-		return 0, 0, errMalformed
-	}
-	return at, count, nil
-}
-
-// learnTypes remembers the types that a COM_STMT_EXECUTE brings along, at most room bytes of them.
-func (s *statement) learnTypes(p []byte, caps mysqlwire.Capability, room int) *mysqlwire.Error {
-	at, count, err := s.parameters(p, caps)
-	if err != nil {
-		return errMalformed
-	}
-	if at == 0 || p[at] != 1 {
-		return nil
-	}
-	b := p[at+1:]
-	end := 0
-	for range count {
-		if end += 2; end > len(b) {
-			return errMalformed
-		}
-		if caps.Has(mysqlwire.CapQueryAttributes) {
-			n, size := mysqlwire.Lenenc(b[end:])
-			if size == 0 || n > uint64(len(b)-end-size) {
-				return errMalformed
-			}
-			end += size + int(n)
-		}
-	}
-	switch {
-	case end > room:
-		return errTooManyTypes
-	case !bytes.Equal(s.types, b[:end]):
-		s.types = bytes.Clone(b[:end])
-		s.typesNo++
-	case s.typesNo == 0:
-		s.typesNo = 1 // no bytes of types is also something to say
-	}
-	return nil
-}
-
 // onStatement serves COM_STMT_FETCH and COM_STMT_RESET where the statement ran last.
 func (c *conn) onStatement(r *request) error {
 	st := c.find(r)
@@ -298,6 +256,9 @@ func (c *conn) onStatement(r *request) error {
 			name = "mysqld_stmt_reset"
 		}
 		return c.unknownStatement(r, name)
+	}
+	if st.part != nil {
+		return c.onOwn(r, st)
 	}
 	r.stmt = st
 	r.reason = router.ReasonOpenCursor
@@ -328,6 +289,9 @@ func (c *conn) longData(r *request) error {
 		return c.skip(r)
 	}
 	st.long = true
+	if st.part != nil {
+		return c.skip(r) // the execution will say that it cannot be
+	}
 	r.stmt, r.reason = st, router.ReasonLongData
 	return c.direct(c.primary, r)
 }

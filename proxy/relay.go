@@ -36,6 +36,7 @@ func (c *conn) relay(l *link, r *request) error {
 	x.resp.Begin(r.code, l.Capabilities)
 	x.resp.Cursor, x.resp.Shift = r.cursor, r.shift+c.ahead()
 	err := x.run()
+	r.last = x.resp.Sequence
 	x.release()
 	if len(l.in.Bytes()) > 0 {
 		l.dead = true // a server that says more than it was asked is about to go
@@ -141,6 +142,9 @@ func (x *relay) ended(event mysqlwire.Event, packet []byte) error {
 	}
 	x.c.learn(x.l, ok)
 	x.openTransaction(packet, &ok.Status)
+	if x.resp.Done() {
+		x.follows(packet, &ok.Status)
+	}
 	if x.sameForm(&ok, end) {
 		x.pass(len(packet))
 		return nil

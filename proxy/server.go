@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/stickyproxy/stickyproxy/backend"
+	"github.com/stickyproxy/stickyproxy/gtid"
 	"github.com/stickyproxy/stickyproxy/router"
 	"github.com/stickyproxy/stickyproxy/session"
 )
@@ -34,6 +35,7 @@ type Options struct {
 	Fleet    Fleet
 	Sessions *session.Store    // what sessions of several connections must see; nil: there are none
 	Accounts []backend.Account // accounts that the proxy checks itself: for clients that know mysql_native_password only
+	Own      map[string]Own    // what accounts have of their own, by user name
 
 	Window time.Duration // how long a write whose GTID is not known keeps a session on the primary; 0 is 15 s
 	MaxLag time.Duration // how old a replica's data may be; 0 is 30 s
@@ -56,6 +58,24 @@ type Policy struct {
 	// ProxyProtocol are the networks that may say, by a header of the PROXY protocol, for whom a connection is. A
 	// header from elsewhere ends the connection.
 	ProxyProtocol []netip.Prefix
+}
+
+// Own is what an account has in place of what the policy of its listener says.
+type Own struct {
+	Mode  *router.Mode // nil: that of the policy
+	Scope *Scope       // nil: that of the policy
+}
+
+// policyOf is how the clients of an account are treated on a listener.
+func (s *Server) policyOf(p Policy, user string) Policy {
+	own := s.o.Own[user]
+	if own.Mode != nil {
+		p.Mode = *own.Mode
+	}
+	if own.Scope != nil {
+		p.Scope = *own.Scope
+	}
+	return p
 }
 
 // The defaults of Options.
@@ -83,7 +103,8 @@ type Server struct {
 	lastID atomic.Uint32
 	// reporting is the incarnation of the last server that reported the GTID of a write.
 	reporting atomic.Pointer[string]
-	served    sync.WaitGroup // a goroutine a client
+	known     atomic.Pointer[gtid.Set] // what the primary knew of when a token had to be told from one of another cluster
+	served    sync.WaitGroup           // a goroutine a client
 
 	watching sync.Once
 	watched  sync.WaitGroup // the goroutine of watch

@@ -117,6 +117,7 @@ func (c *conn) repeat(r *request) error {
 	if c.pins.writing {
 		c.pins.end(c.srv.now(), true)
 	}
+	c.pins.forget()
 	if err == nil || answered(err) != nil {
 		return nil
 	}

@@ -2,7 +2,8 @@ package proxy
 
 import "bytes"
 
-// reset serves COM_RESET_CONNECTION: the state ends on every server; what the session must see does not.
+// reset serves COM_RESET_CONNECTION: the state ends on every server, and so does what the client has said to us. What the
+// connection must see does not: pools reset a connection whenever they hand it out.
 func (c *conn) reset(r *request) error {
 	if !r.whole() {
 		return clientError{errMalformed}
@@ -27,6 +28,8 @@ func (c *conn) reset(r *request) error {
 	if c.pins.writing {
 		c.pins.end(c.srv.now(), true) // rolled back, as far as it was open
 	}
+	c.pins.forget()
+	c.unsay()
 	return c.ok()
 }
 
@@ -49,10 +52,11 @@ func (c *conn) changeUser(r *request) error {
 	if c.pins.writing {
 		c.pins.end(c.srv.now(), true)
 	}
+	c.pins.forget()
 	c.dropReplica()
 	c.primary.close()
 	c.previous, c.rows, c.warned = nil, nil, nil
 	c.statements.clear()
 	c.become(cl)
-	return nil
+	return c.introduced()
 }

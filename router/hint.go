@@ -70,6 +70,9 @@ type HintError struct {
 // Error is the sentence.
 func (e *HintError) Error() string { return e.Text }
 
+// MayHint tells whether a text that is too long to be classified may have hints.
+func MayHint(sql []byte) bool { return mentionsUs(sql) }
+
 // Hint is one name and its value, decoded.
 type Hint struct {
 	Name  Name

@@ -73,7 +73,7 @@ func split(sql []byte, c *Context, execute uint64) (parts []Part, comments uint,
 			s.advance()
 			continue
 		}
-		s.lex.addressed = false
+		s.lex.addressed = s.tok.kind == tokenUser && words.list[s.tok.id].own != NameNone
 		s.statement()
 		at := span{from, s.boundary()}
 		if !s.lex.addressed {
