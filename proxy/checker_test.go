@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
@@ -26,10 +27,13 @@ type checker struct {
 
 // reply is a whole response.
 type reply struct {
-	err  *mysqlwire.Error
-	ends []mysqlwire.OK // of its results
-	rows []string       // the first value of every row
-	lost error          // the connection ended
+	err   *mysqlwire.Error
+	ends  []mysqlwire.OK   // of its results
+	rows  []string         // the first value of every row
+	told  int              // how many of them are in said
+	early mysqlwire.Status // of the last EOF behind definitions
+	said  []string         // the results in their order: ok, or the rows; with + if more follow
+	lost  error            // the connection ended
 }
 
 const (
@@ -164,6 +168,7 @@ func (c *checker) result(r *reply, inRows bool) bool {
 			if len(p) != 5 || p[0] != 0xFE {
 				c.t.Fatalf("behind the definitions: % x, want an EOF packet", p)
 			}
+			r.early = mysqlwire.Status(p[3]) | mysqlwire.Status(p[4])<<8
 		}
 	}
 	for {
@@ -214,7 +219,15 @@ func (c *checker) end(r *reply, p []byte, rows bool) bool {
 	if err != nil {
 		c.t.Fatal(err)
 	}
-	r.ends = append(r.ends, ok)
+	said := "ok"
+	if rows {
+		said = strings.Join(r.rows[r.told:], ",")
+		r.told = len(r.rows)
+	}
+	if ok.Status&mysqlwire.StatusMoreResults != 0 {
+		said += "+"
+	}
+	r.ends, r.said = append(r.ends, ok), append(r.said, said)
 	return ok.Status&mysqlwire.StatusMoreResults != 0
 }
 

@@ -36,7 +36,7 @@ func (c *conn) addressed(r *request, sql []byte) error {
 func (c *conn) inTurn(r *request, parts []router.Part, sql []byte) error {
 	head := bytes.Clone(r.payload()[:len(r.payload())-len(sql)]) // the command, with its attributes
 	for i := range parts {
-		parts[i].SQL = bytes.Clone(parts[i].SQL)
+		parts[i].SQL = bytes.Clone(bytes.TrimSpace(parts[i].SQL))
 	}
 	c.drop(&r.command)
 	hints := r.hints
