@@ -220,8 +220,10 @@ func (p *ownParser) foreign() (item []byte, ok bool) {
 		}
 		p.advance()
 	}
-	item = bytes.TrimSpace(p.lex.sql[from:p.end()])
-	return item, len(item) > 0 && depth == 0
+	if from >= p.end() || depth != 0 {
+		return nil, false // nothing, or not whole
+	}
+	return p.lex.sql[from:p.end()], true
 }
 
 // start is where the current token starts, with its quote.
