@@ -54,24 +54,25 @@ func (c *Conn) setUp(l Login) error {
 	return c.readSetUp()
 }
 
-// appendSetUp appends the two statements of setUp.
+// appendSetUp appends the two statements of setUp. The one that returns rows is the first, so that ROW_COUNT() is after
+// them what it is in a fresh session.
 func (c *Conn) appendSetUp(out []byte) []byte {
-	out = c.appendTracking(out)
-	return c.appendQuery(out, "SELECT "+incarnationOf(c.MariaDB)+", DATABASE(), "+variablesQuery(c.MariaDB, parseVersion(c.Version)))
+	out = c.appendQuery(out, "SELECT "+incarnationOf(c.MariaDB)+", DATABASE(), "+variablesQuery(c.MariaDB, parseVersion(c.Version)))
+	return c.appendTracking(out)
 }
 
 // readSetUp reads the answers to them.
 func (c *Conn) readSetUp() error {
+	rows, ok, err := c.readResult()
+	if c.Expired = isExpired(err); err != nil && !c.Expired {
+		return fmt.Errorf("asking which server it is: %w", err)
+	}
 	if err := c.readTracking(); err != nil {
 		return fmt.Errorf("turning the session trackers on: %w", err)
 	}
-	rows, ok, err := c.readResult()
-	if c.Expired = isExpired(err); c.Expired {
+	if c.Expired {
 		c.Tracked = false // changes to what is not known are of no use
 		return c.reader.empty()
-	}
-	if err != nil {
-		return fmt.Errorf("asking which server it is: %w", err)
 	}
 	if len(rows.Values) != 1 || len(rows.Values[0]) != 3 || rows.Values[0][0].String == "" {
 		return fmt.Errorf("%w: it does not say which server it is", errProtocol)
