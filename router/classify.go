@@ -71,6 +71,7 @@ func (st Statement) or(o Statement) Statement {
 	st.Effects |= o.Effects
 	st.Multi = st.Multi || o.Multi
 	st.Ours |= o.Ours
+	st.FindsRows = st.FindsRows || o.FindsRows
 	return st
 }
 
@@ -141,6 +142,7 @@ func (st Statement) and(o Statement, n int) Statement {
 	st.Writes = st.Writes || o.Writes
 	st.Effects |= o.Effects
 	st.Multi = true
+	st.FindsRows = st.FindsRows || o.FindsRows
 	return st
 }
 

@@ -26,6 +26,9 @@ type scanner struct {
 	deny      Reason // why it is no read; the first reason found
 	previous  bool   // it asks about the statement before
 	rowCount  bool   // it calls ROW_COUNT
+	warnings  bool   // it asks for the warnings of the statement before
+	finds     bool   // it has a query in it
+	plan      bool   // it is EXPLAIN of a query, which is not one
 	tables    bool   // it reads tables
 	writes    bool   // it may write
 	effects   Effects
@@ -175,11 +178,12 @@ func (s *scanner) bare(w *word, before token) {
 	switch w.key {
 	case keyNone:
 	case keySelect, keyWith:
-		s.target, s.defines = false, false
+		s.target, s.defines, s.finds = false, false, true
 	case keyValues:
 		s.target = false
 	case keyFrom, keyJoin, keyTable:
 		s.tables = true
+		s.finds = s.finds || w.key == keyTable && (s.query || s.target)
 	case keyInto:
 		s.refuse(ReasonInto)
 		if s.tok.kind == tokenUser {

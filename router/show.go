@@ -1,5 +1,7 @@
 package router
 
+import "bytes"
+
 // showStatement classifies SHOW. A replica may answer what is about the schema,
 // which replication keeps the same; everything else is about one server, one
 // account or one connection. See https://dev.mysql.com/doc/refman/9.4/en/show.html
@@ -13,12 +15,14 @@ func (s *scanner) showStatement() Statement {
 	s.show = true
 	switch k {
 	case keyTables, keyColumns, keyIndex, keyDatabases, keyTriggers:
+		s.finds = true
 		s.advance()
 	case keyProcedure, keyFunction: // STATUS; CODE shows a debug server's code
 		s.advance()
 		if s.key() != keyStatus {
 			return s.finish(ReasonServerState, false, 0)
 		}
+		s.finds = true
 		s.advance()
 	case keyCreate:
 		s.advance()
@@ -27,17 +31,35 @@ func (s *scanner) showStatement() Statement {
 		}
 		s.advance()
 	case keyWarnings, keyErrors:
-		s.previous = true
+		s.previous, s.warnings = true, true
 		s.show = false
 		s.advance()
 	case keyCount:
 		return s.showCount()
 	default:
+		s.finds = s.tok.kind == tokenWord && s.countedShow()
 		return s.finish(ReasonServerState, false, 0)
 	}
 	s.query = true
 	s.rest()
 	return s.verdict()
+}
+
+// countedShows are the second words of those SHOW statements that are queries inside, whose rows FOUND_ROWS() counts.
+var countedShows = [...][]byte{
+	[]byte("STATUS"), []byte("VARIABLES"), []byte("GLOBAL"), []byte("SESSION"), []byte("LOCAL"), []byte("TABLE"),
+	[]byte("COLLATION"), []byte("CHARACTER"), []byte("CHARSET"), []byte("EVENTS"), []byte("ENGINES"), []byte("STORAGE"),
+	[]byte("PLUGINS"), []byte("OPEN"), []byte("PACKAGE"), []byte("PROFILE"),
+}
+
+// countedShow tells whether the current word is one of them.
+func (s *scanner) countedShow() bool {
+	for _, word := range countedShows {
+		if bytes.EqualFold(word, s.lex.sql[s.tok.start:s.tok.end]) {
+			return true
+		}
+	}
+	return false
 }
 
 // shownDefinition tells whether the current word names something whose
@@ -61,7 +83,7 @@ func (s *scanner) showCount() Statement {
 		return s.finish(ReasonServerState, false, 0)
 	}
 	s.advance()
-	s.query, s.show, s.previous = true, false, true
+	s.query, s.show, s.previous, s.warnings, s.finds = true, false, true, true, true
 	s.rest()
 	return s.verdict()
 }
@@ -107,6 +129,7 @@ func (s *scanner) value() bool {
 // explained classifies what EXPLAIN or ANALYZE is about; runs tells whether it
 // is executed for that.
 func (s *scanner) explained(runs bool) Statement {
+	s.plan = true
 	if s.tok.kind == '(' {
 		return s.parenthesised()
 	}
@@ -126,6 +149,7 @@ func (s *scanner) explained(runs bool) Statement {
 		return st
 	case keyNone, keyEvent, keyStatus, keySource, keyFormat, keyNames, keySession:
 		if !runs {
+			s.plan = false
 			return s.described()
 		}
 	}
@@ -134,7 +158,7 @@ func (s *scanner) explained(runs bool) Statement {
 
 // described classifies [schema.]table [column or 'pattern'].
 func (s *scanner) described() Statement {
-	s.show, s.query = true, true
+	s.show, s.query, s.finds = true, true, true
 	parts := 0
 	for s.tok.kind == tokenWord || s.tok.kind == tokenQuoted {
 		parts++

@@ -172,9 +172,14 @@ type Statement struct {
 	// NoTables: it certainly uses none, and so leaves warnings of statements
 	// before it alone on MariaDB, unless it has some of its own.
 	NoTables bool
-	// UsesRowCount: a statement of Kind Previous is about how many rows the
-	// previous one changed.
+	// UsesRowCount: it asks how many rows the statement before it changed.
 	UsesRowCount bool
+	// UsesWarnings: it asks for the warnings or the error of the statement
+	// before it.
+	UsesWarnings bool
+	// FindsRows: FOUND_ROWS() counts what it finds. Rows of SHOW CREATE, EXPLAIN
+	// and others that are no queries inside are not counted.
+	FindsRows bool
 	// Multi: the text has more than one statement. Empty ones and comments do
 	// not count, so a trailing semicolon does not make it so.
 	Multi bool

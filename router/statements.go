@@ -55,7 +55,7 @@ func (s *scanner) parenthesised() Statement {
 
 // read classifies a query expression, from its first keyword on.
 func (s *scanner) read() Statement {
-	s.query = true
+	s.query, s.finds = true, true
 	s.rest()
 	return s.verdict()
 }
@@ -67,8 +67,9 @@ func (s *scanner) verdict() Statement {
 	}
 	st := Statement{
 		Kind: Read, Reason: ReasonRead, Writes: s.writes, Effects: s.effects,
-		NoTables: !s.tables && !s.show && s.effects&CallsFunction == 0, UsesRowCount: s.rowCount,
+		NoTables: !s.tables && !s.show && s.effects&CallsFunction == 0,
 	}
+	s.about(&st)
 	switch {
 	case s.deny != ReasonNone:
 		st.Kind, st.Reason = Primary, s.deny
@@ -81,13 +82,20 @@ func (s *scanner) verdict() Statement {
 	return st
 }
 
+// about notes what the statement has to do with the one before it and the one after it.
+func (s *scanner) about(st *Statement) {
+	st.UsesRowCount, st.UsesWarnings, st.FindsRows = s.rowCount, s.warnings, s.finds && !s.plan
+}
+
 // primary is a statement that is for the primary whatever its parts are; it
 // writes if it does by its nature or if one of its parts may.
 func (s *scanner) primary(r Reason, writes bool) Statement {
-	return Statement{
+	st := Statement{
 		Kind: Primary, Reason: r, Writes: writes || s.writes, Effects: s.effects,
 		NoTables: !s.tables && !writes && (r == ReasonSet || r == ReasonTransaction),
 	}
+	s.about(&st)
+	return st
 }
 
 // finish looks at the rest of a statement that is for the primary.
@@ -111,6 +119,7 @@ func (s *scanner) other(k key) Statement {
 	case keyCall:
 		return s.callProgram()
 	case keyDo:
+		s.finds = !s.mariadb
 		return s.finish(ReasonDo, false, 0)
 	case keyUse:
 		return s.finish(ReasonSet, false, SetsSchema)
@@ -245,6 +254,7 @@ func (s *scanner) diagnostics() Statement {
 		return s.finish(ReasonNotUnderstood, true, Calls)
 	}
 	s.rest()
+	s.warnings = true
 	st := s.primary(ReasonPrevious, false)
 	st.Effects |= s.assigned()
 	if !st.Writes {

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -160,41 +161,73 @@ func (s Statement) describe() string {
 func TestClassifyTables(t *testing.T) {
 	for _, r := range readTables(t) {
 		got := Classify([]byte(r.sql), r.context)
-		got.NoTables, got.UsesRowCount = false, false // not in the tables: see TestDiagnostics
-		got.Ours = 0                                  // nor this: see TestOurs
+		got.NoTables, got.UsesRowCount, got.UsesWarnings, got.FindsRows = false, false, false, false // see TestDiagnostics
+		got.Ours = 0                                                                                 // nor this: see TestOurs
 		if got != r.want {
 			t.Errorf("%s:%d: %s\n got %s\nwant %s", r.file, r.line, r.sql, got.describe(), r.want.describe())
 		}
 	}
 }
 
-// Ensure what a statement means for warnings and for ROW_COUNT.
+// Ensure what a statement means for the diagnostics of the one before it and for those of its own.
 func TestDiagnostics(t *testing.T) {
-	tests := []struct {
-		sql                string
-		noTables, rowCount bool
-	}{
-		{"SELECT 1", true, false},
-		{"SELECT CAST('abc' AS SIGNED)", true, false},
-		{"SELECT v FROM f", false, false},
-		{"SELECT (SELECT MAX(id) FROM f)", false, false},
-		{"SELECT my_function(1)", false, false},
-		{"SHOW TABLES", false, false},
-		{"SELECT @x", true, false},
-		{"SELECT v FROM f WHERE id = @x", false, false},
-		{"SET @x = 1", true, false},
-		{"SET @x = (SELECT MAX(id) FROM f)", false, false},
-		{"BEGIN", true, false},
-		{"USE other", true, false},
-		{"UPDATE f SET v = 1", false, false},
-		{"DROP TABLE f", false, false},
-		{"SELECT ROW_COUNT()", true, true},
-		{"SELECT ROW_COUNT(), v FROM f", false, true},
-		{"SELECT FOUND_ROWS()", true, false},
+	tests := []struct{ sql, want string }{
+		{"SELECT 1", "no tables, finds rows"},
+		{"SELECT CAST('abc' AS SIGNED)", "no tables, finds rows"},
+		{"SELECT v FROM f", "finds rows"},
+		{"SELECT (SELECT MAX(id) FROM f)", "finds rows"},
+		{"SELECT my_function(1)", "finds rows"},
+		{"(SELECT v FROM f) UNION (SELECT 1)", "finds rows"},
+		{"VALUES (1)", "no tables, finds rows"},
+		{"SHOW TABLES", "finds rows"},
+		{"SHOW FULL COLUMNS FROM f", "finds rows"},
+		{"SHOW TABLE STATUS", "finds rows"},
+		{"SHOW GLOBAL STATUS LIKE 'Threads_running'", "finds rows"},
+		{"SHOW VARIABLES", "finds rows"},
+		{"SHOW CREATE TABLE f", ""},
+		{"SHOW GRANTS", ""},
+		{"SHOW PROCESSLIST", ""},
+		{"SHOW WARNINGS", "no tables, warnings"},
+		{"SHOW COUNT(*) ERRORS", "no tables, warnings, finds rows"},
+		{"DESCRIBE f", "finds rows"},
+		{"EXPLAIN SELECT v FROM f", ""},
+		{"CHECK TABLE f", ""},
+		{"SELECT @x", "no tables, finds rows"},
+		{"SELECT v FROM f WHERE id = @x", "finds rows"},
+		{"SET @x = 1", "no tables"},
+		{"SET @x = (SELECT MAX(id) FROM f)", "finds rows"},
+		{"SET @x = @@warning_count", "no tables, warnings"},
+		{"GET DIAGNOSTICS @n = NUMBER", "warnings"},
+		{"BEGIN", "no tables"},
+		{"USE other", "no tables"},
+		{"DO 1", "finds rows"},
+		{"UPDATE f SET v = 1", ""},
+		{"INSERT INTO f VALUES (1)", ""},
+		{"INSERT INTO f SELECT 1", "finds rows"},
+		{"INSERT INTO f TABLE g", "finds rows"},
+		{"INSERT INTO f VALUES (ROW_COUNT())", "row count"},
+		{"DROP TABLE f", ""},
+		{"SELECT ROW_COUNT()", "no tables, row count, finds rows"},
+		{"SELECT ROW_COUNT(), v FROM f", "row count, finds rows"},
+		{"SELECT FOUND_ROWS()", "no tables, finds rows"},
+		{"SHOW CREATE TABLE f; SELECT 1", "finds rows"},
 	}
 	for _, tt := range tests {
-		if got := Classify([]byte(tt.sql), Context{}); got.NoTables != tt.noTables || got.UsesRowCount != tt.rowCount {
-			t.Errorf("%s: no tables %t, row count %t", tt.sql, got.NoTables, got.UsesRowCount)
+		st := Classify([]byte(tt.sql), Context{})
+		var got []string
+		for what, so := range map[string]bool{"no tables": st.NoTables, "row count": st.UsesRowCount, "warnings": st.UsesWarnings, "finds rows": st.FindsRows} {
+			if so {
+				got = append(got, what)
+			}
+		}
+		want := strings.Split(tt.want, ", ")
+		if tt.want == "" {
+			want = nil
+		}
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: got %q, want %q", tt.sql, got, want)
 		}
 	}
 }

@@ -16,7 +16,7 @@ func (s *scanner) systemVariable() {
 	v, scope := s.variableName()
 	switch {
 	case v == variablePrevious && scope != variableGlobal:
-		s.previous = true
+		s.previous, s.warnings = true, true
 	case v == variableInsertID:
 		s.refuse(ReasonSystemVariable)
 		s.effects |= UsesLastInsertID
