@@ -24,12 +24,13 @@ var arrows = map[string][]string{
 	"doctor":                         {"backend", "mysqlwire"},
 	"proxy":                          {"backend", "gtid", "mysqlwire", "router", "session"},
 	"admin":                          {},
+	"integration/guarantees":         {"backend", "mysqlwire"},
 	"internal/mysqltest":             {},
 	"internal/mysqltest/clustertest": {"internal/mysqltest"},
 	"internal/mysqltest/fakeserver":  {},
 	"internal/mysqltest/faultyconn":  {},
 	"integration/conformance":        {"backend", "internal/mysqltest", "proxy", "router", "session"},
-	"cmd/stickyproxy":                {"admin", "backend", "doctor", "gtid", "internal/mysqltest", "mysqlwire", "proxy", "router", "session"},
+	"cmd/stickyproxy":                {"admin", "backend", "doctor", "gtid", "integration/guarantees", "internal/mysqltest", "mysqlwire", "proxy", "router", "session"},
 }
 
 // modules are what the server binary is made of besides the standard library: see "Dependencies" in ARCHITECTURE.md.

@@ -71,7 +71,7 @@ func newRootCommand() *cobra.Command {
 		SuggestionsMinimumDistance: 2,
 	}
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err: err} })
-	root.AddCommand(newServeCommand(), newDemoCommand(), newCheckCommand(), newExplainCommand(), newVersionCommand())
+	root.AddCommand(newServeCommand(), newDemoCommand(), newCheckCommand(), newExplainCommand(), newBenchCommand(), newVersionCommand())
 	return root
 }
 
