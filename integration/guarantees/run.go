@@ -71,12 +71,12 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 
 // play lets the users work and waits for them.
 func (r *run) play(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, r.options.Duration)
+	over, cancel := context.WithTimeout(ctx, r.options.Duration)
 	defer cancel()
 	var wg sync.WaitGroup
 	for i := range r.options.users() {
 		u := &user{run: r, id: i, rng: rand.New(rand.NewPCG(r.options.Seed, uint64(i)))}
-		wg.Go(func() { u.work(ctx) })
+		wg.Go(func() { u.work(ctx, over) })
 	}
 	wg.Wait()
 	r.pool.drop(everybody)

@@ -38,18 +38,18 @@ type user struct {
 	renewed int
 }
 
-// work takes turns until the run is over.
-func (u *user) work(ctx context.Context) {
+// work takes turns until the time is over. A turn that has begun then is finished, unless ctx ends.
+func (u *user) work(ctx, over context.Context) {
 	u.renew()
-	for ctx.Err() == nil && u.run.turn() {
+	for over.Err() == nil && u.run.turn() {
 		if u.rng.IntN(renewal) == 0 {
 			u.renew()
 		}
 		if err := u.takeTurn(ctx); err != nil && ctx.Err() == nil {
 			u.run.failed(err)
-			pause(ctx, u.run.options.afterError())
+			pause(over, u.run.options.afterError())
 		}
-		pause(ctx, u.run.options.Think)
+		pause(over, u.run.options.Think)
 	}
 	u.run.pool.drop(u.id)
 }
