@@ -17,12 +17,13 @@ const module = "github.com/stickyproxy/stickyproxy/"
 // make it there first.
 var arrows = map[string][]string{
 	"gtid":                           {},
-	"mysqlwire":                      {},
+	"internal/netfd":                 {},
+	"mysqlwire":                      {"internal/netfd"},
 	"session":                        {"gtid"},
 	"router":                         {"gtid"},
-	"backend":                        {"gtid", "mysqlwire", "router"},
+	"backend":                        {"gtid", "internal/netfd", "mysqlwire", "router"},
 	"doctor":                         {"backend", "mysqlwire"},
-	"proxy":                          {"backend", "gtid", "mysqlwire", "router", "session"},
+	"proxy":                          {"backend", "gtid", "internal/netfd", "mysqlwire", "router", "session"},
 	"admin":                          {},
 	"integration/guarantees":         {"backend", "mysqlwire"},
 	"internal/mysqltest":             {},

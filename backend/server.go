@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/stickyproxy/stickyproxy/internal/netfd"
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 )
 
@@ -105,8 +106,12 @@ const keepAlive = 30 * time.Second
 func (s *Server) dial(ctx context.Context, from Peer) (net.Conn, error) {
 	d := net.Dialer{KeepAlive: keepAlive}
 	nc, err := d.DialContext(ctx, s.network, s.target)
-	if err != nil || !s.cfg.SendProxyProtocol {
-		return nc, err
+	if err != nil {
+		return nil, err
+	}
+	nc = netfd.New(nc)
+	if !s.cfg.SendProxyProtocol {
+		return nc, nil
 	}
 	if err := announce(nc, from); err != nil {
 		_ = nc.Close()

@@ -5,6 +5,8 @@ import (
 	"net"
 	"sync"
 	"syscall"
+
+	"github.com/stickyproxy/stickyproxy/internal/netfd"
 )
 
 const (
@@ -27,23 +29,25 @@ var (
 type Reader struct {
 	conn net.Conn
 	raw  syscall.RawConn              // nil where the descriptor cannot be read directly (TLS, a pipe)
-	try  func(fd uintptr) (done bool) // r.readRaw as a value, made once
+	try  func(fd uintptr) (done bool) // r.attempt as a value, made once
 
 	buf  []byte // borrowed; nil while nothing is buffered and nobody asked to keep it
 	r, w int    // the unread bytes are buf[r:w]
 	full bool   // the last read filled the buffer: more is waiting
 
-	first [1]byte // where an idle reader without raw waits
-	n     int     // what readRaw read
-	err   error   // how readRaw ended
+	first   [1]byte // where an idle reader without raw waits
+	request []byte  // what Ask has to write before there is something to read
+	n       int     // what attempt read
+	err     error   // how attempt ended
+	late    error   // how the wait of Ask ended, if it did without a byte: the next Fill says it
 }
 
 // NewReader returns a reader of c.
 func NewReader(c net.Conn) *Reader {
 	r := &Reader{conn: c}
-	if s, ok := c.(syscall.Conn); ok && canReadRaw {
+	if s, ok := c.(syscall.Conn); ok && netfd.Supported {
 		if raw, err := s.SyscallConn(); err == nil {
-			r.raw, r.try = raw, r.readRaw
+			r.raw, r.try = raw, r.attempt
 		}
 	}
 	return r
@@ -84,6 +88,10 @@ func (r *Reader) Close() {
 // Fill waits until at least one more byte is buffered, with one read where that is possible. The end of the stream is
 // io.EOF. A deadline of the connection ends the wait with os.ErrDeadlineExceeded.
 func (r *Reader) Fill() error {
+	if err := r.late; err != nil {
+		r.late = nil
+		return err
+	}
 	if r.buf == nil {
 		return r.fillIdle()
 	}
@@ -120,6 +128,39 @@ func (r *Reader) Need(n int) error {
 	return nil
 }
 
+// Ask writes request to a peer that speaks only when it is asked, and waits for the first bytes of the answer, without a
+// look whether they are there already: before the request there can be none. They are in Bytes when Ask returns; if none
+// came, the next Fill says why. An error of Ask itself means that the request was not written, or only in part.
+//
+// Where something is buffered, or the descriptor cannot be used, it only writes.
+func (r *Reader) Ask(request []byte) error {
+	if r.raw == nil || r.buf != nil || len(request) == 0 {
+		_, err := r.conn.Write(request)
+		return err
+	}
+	r.request, r.n, r.err = request, 0, nil
+	if err := r.raw.Read(r.try); err != nil {
+		r.err = err
+	}
+	return r.asked()
+}
+
+// asked finds out how Ask ended.
+func (r *Reader) asked() error {
+	rest := r.request
+	r.request = nil
+	switch {
+	case rest == nil: // all was written
+		r.got(r.n)
+		r.late = r.err
+		return nil
+	case r.err != nil:
+		return r.err
+	}
+	_, err := r.conn.Write(rest)
+	return err
+}
+
 // fillIdle waits without a buffer for the first bytes.
 func (r *Reader) fillIdle() error {
 	if r.raw != nil {
@@ -140,6 +181,39 @@ func (r *Reader) fillIdle() error {
 	r.buf[0] = r.first[0]
 	r.got(1)
 	return nil
+}
+
+// attempt writes the request, if there is one, and otherwise reads once; it holds a buffer only if something came. It
+// reports whether the wait for the descriptor is over.
+//
+// The order is what spares a look that would find nothing: the poller forgets what it knew of the descriptor before the
+// first attempt, so the answer, which can only come after the request, is news to it and ends the wait.
+func (r *Reader) attempt(fd uintptr) bool {
+	if r.request != nil {
+		return r.attemptWrite(fd)
+	}
+	buf := borrow(smallBuffer)
+	n, err := netfd.Read(fd, buf)
+	if n > 0 {
+		r.buf, r.n, r.err = buf, n, nil
+		return true
+	}
+	give(buf)
+	r.n, r.err = 0, err
+	return err != netfd.ErrWait
+}
+
+// attemptWrite writes the request. If it went out as a whole, the answer is waited for.
+func (r *Reader) attemptWrite(fd uintptr) bool {
+	n, err := netfd.Write(fd, r.request)
+	if r.request = r.request[n:]; len(r.request) == 0 {
+		r.request = nil
+		return false
+	}
+	if err != netfd.ErrWait {
+		r.err = err
+	}
+	return true
 }
 
 func (r *Reader) got(n int) {

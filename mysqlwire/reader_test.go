@@ -57,7 +57,7 @@ func TestReaderHoldsNoBufferInWait(t *testing.T) {
 	waits := 0
 	var wrote chan error
 	r.try = func(fd uintptr) bool {
-		done := r.readRaw(fd)
+		done := r.attempt(fd)
 		if done != (r.buf != nil) {
 			t.Errorf("done %v with %d bytes of buffer", done, len(r.buf))
 		}
@@ -326,7 +326,7 @@ func TestReaderAllocations(t *testing.T) {
 func checkWait(t *testing.T, name string, r *Reader) {
 	t.Helper()
 	attempt := func(fd uintptr) {
-		if r.readRaw(fd) {
+		if r.attempt(fd) {
 			t.Errorf("%s: there was something to read", name)
 		}
 	}

@@ -83,9 +83,20 @@ func (r *Response) Begin(command byte, caps Capability) {
 		r.state = expectPrepared
 	case mysql.COM_STATISTICS:
 		r.state = expectText
-	case mysql.COM_STMT_SEND_LONG_DATA, mysql.COM_STMT_CLOSE, mysql.COM_QUIT:
-		r.state = expectNothing
+	default:
+		if !Responds(command) {
+			r.state = expectNothing
+		}
 	}
+}
+
+// Responds reports whether a command has a response at all.
+func Responds(command byte) bool {
+	switch command {
+	case mysql.COM_STMT_SEND_LONG_DATA, mysql.COM_STMT_CLOSE, mysql.COM_QUIT:
+		return false
+	}
+	return true
 }
 
 // mariadbBulkExecute is MariaDB's COM_STMT_BULK_EXECUTE, https://mariadb.com/kb/en/com_stmt_bulk_execute/.

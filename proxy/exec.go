@@ -294,6 +294,9 @@ func (c *conn) sendCommand(l *link, r *request) error {
 	case r.instead != nil:
 		head = r.instead
 	}
+	if r.whole() && mysqlwire.Responds(r.code) {
+		return l.ask(head)
+	}
 	if err := l.write(head); err != nil || r.whole() {
 		return err
 	}

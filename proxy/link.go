@@ -62,15 +62,21 @@ const maxAhead = 16 << 10
 
 // write sends head, the beginning of a command or all of it, and what is queued before it.
 func (l *link) write(head []byte) error {
+	return l.send(head, func(b []byte) error { _, err := l.Conn.Write(b); return err })
+}
+
+// ask is write for a command that is whole, and waits until the response begins.
+func (l *link) ask(command []byte) error { return l.send(command, l.in.Ask) }
+
+func (l *link) send(head []byte, write func([]byte) error) error {
 	if len(l.ahead) == 0 {
 		if len(head) == 0 {
 			return nil
 		}
-		_, err := l.Conn.Write(head)
-		return err
+		return write(head)
 	}
 	l.ahead = append(l.ahead, head...)
-	_, err := l.Conn.Write(l.ahead)
+	err := write(l.ahead)
 	l.ahead = l.ahead[:0]
 	if cap(l.ahead) > maxAhead {
 		l.ahead = nil

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/gtid"
+	"github.com/stickyproxy/stickyproxy/internal/netfd"
 	"github.com/stickyproxy/stickyproxy/router"
 	"github.com/stickyproxy/stickyproxy/session"
 )
@@ -219,6 +220,7 @@ func (s *Server) isDraining() bool {
 
 // accept starts the goroutine of a client.
 func (s *Server) accept(nc net.Conn, p Policy) {
+	nc = netfd.New(nc)
 	cl := &client{nc: nc, policy: p}
 	s.mu.Lock()
 	defer s.mu.Unlock()

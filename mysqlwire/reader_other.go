@@ -1,7 +1,0 @@
-//go:build !unix
-
-package mysqlwire
-
-const canReadRaw = false
-
-func (r *Reader) readRaw(uintptr) bool { return true }
