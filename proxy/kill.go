@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -49,12 +50,23 @@ func (c *conn) killText(r *request, sql []byte) error {
 
 // killPrepared serves the execution of a KILL.
 func (c *conn) killPrepared(r *request) error {
-	k, ok := parseKill(r.stmt.text)
+	k, ok := parseKill(c.boundKill(r))
 	if !ok || c.srv.find(k.id) == nil {
 		return c.run(r)
 	}
 	r.code, r.stmt = mysql.COM_QUERY, nil // as a text, in which there is the id of the thread instead
 	return c.kill(r, k)
+}
+
+// boundKill is the text of a KILL that was prepared, with its parameter in place if it has one.
+func (c *conn) boundKill(r *request) []byte {
+	sql := r.stmt.text
+	for i, p := range r.stmt.block(r.payload(), c.caps).All() {
+		if id, ok := p.Text(); ok && i == 0 && !p.Null && !p.Absent {
+			sql = bytes.Replace(sql, []byte{'?'}, []byte(id), 1)
+		}
+	}
+	return sql
 }
 
 // killCommand serves COM_PROCESS_KILL.
