@@ -36,8 +36,9 @@ type Config struct {
 	Primary        Server
 	Replicas       []Server // may be empty: everything goes to the primary
 	Consistency    Consistency
-	Monitor        *Account          // nil: nothing is known about the replicas, so they are not used
-	Users          map[string]string // password by name, for clients that only know mysql_native_password
+	Monitor        *Account             // nil: nothing is known about the replicas, so they are not used
+	Users          map[string]string    // password by name, for clients that only know mysql_native_password
+	Own            map[string]proxy.Own // what accounts have of their own, by name
 	TLS            TLS
 	Admin          string        // address of the admin pages; "": none
 	DrainTimeout   time.Duration // 0: clients are cut off at once
@@ -88,7 +89,8 @@ type Account struct {
 	Name     string
 	Password string
 
-	password, file, env *string // the sources that were given
+	password, file, env *string    // the sources that were given
+	own                 *proxy.Own // of a user; nil: nothing
 	at, passwordAt      place
 }
 

@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/stickyproxy/stickyproxy/proxy"
+	"github.com/stickyproxy/stickyproxy/router"
 )
 
 // maxConfigFile bounds what is read of a file that was named by mistake.
@@ -163,8 +166,26 @@ func (c *Config) readUser(r *reader, at place, n ast.Node) {
 		setting{name: "password", set: u.source(&u.password, setAny)},
 		setting{name: "password_file", set: u.source(&u.file, r.setPath)},
 		setting{name: "password_env", set: u.source(&u.env, setText)},
+		setting{name: "mode", set: func(r *reader, at place, n ast.Node) {
+			mode := new(router.Mode)
+			u.ownSettings().Mode = mode
+			scalar(setMode(mode))(r, at, n)
+		}},
+		setting{name: "scope", set: func(r *reader, at place, n ast.Node) {
+			scope := new(proxy.Scope)
+			u.ownSettings().Scope = scope
+			scalar(setScope(scope))(r, at, n)
+		}},
 	)
 	c.usersIn = append(c.usersIn, u)
+}
+
+// ownSettings are what a user has of its own, from now on not nil.
+func (a *Account) ownSettings() *proxy.Own {
+	if a.own == nil {
+		a.own = &proxy.Own{}
+	}
+	return a.own
 }
 
 func (c *Config) readLog(r *reader, at place, n ast.Node) {

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/stickyproxy/stickyproxy/backend"
+	"github.com/stickyproxy/stickyproxy/proxy"
 	"github.com/stickyproxy/stickyproxy/router"
 )
 
@@ -157,7 +159,8 @@ tls: {required: true}
 local_infile: false
 users:
   - {name: a, password: ""}
-  - {name: b, password: "se#cret"}
+  - {name: b, password: "se#cret", mode: gtid}
+  - {name: c, mode: primary, scope: global}
 `)
 	if got, want := c.Admin, "127.0.0.1:7000"; got != want {
 		t.Errorf("admin: got %s, want %s", got, want)
@@ -170,6 +173,12 @@ users:
 	}
 	if got, want := fmt.Sprint(c.Users), "map[a: b:se#cret]"; got != want {
 		t.Errorf("users: got %s, want %s", got, want)
+	}
+	if b, d := c.Own["b"], c.Own["c"]; len(c.Own) != 2 || *b.Mode != router.GTID || b.Scope != nil || *d.Mode != router.PrimaryOnly || *d.Scope != proxy.ScopeGlobal {
+		t.Errorf("what users have of their own: got %+v and %+v", b, d)
+	}
+	if got := sessionWindow(c); got != math.MaxInt64 {
+		t.Errorf("the times of writes matter for %s, but no time is proof for b", got)
 	}
 	if server, err := c.Primary.backend(); err != nil || server.TLS.Mode != backend.TLSRequired || !server.SendProxyProtocol {
 		t.Errorf("the primary: got %+v, %v", server, err)

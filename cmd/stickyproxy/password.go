@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/goccy/go-yaml/ast"
+
+	"github.com/stickyproxy/stickyproxy/proxy"
 )
 
 // maxPasswordFile is far more than any password; MySQL itself stops at 64 KiB.
@@ -52,10 +54,18 @@ func readPasswords(c *Config, env environment, found *problems) {
 		}
 		m.read(env, found)
 	}
-	c.Users = make(map[string]string, len(c.usersIn))
+	c.Users, c.Own = make(map[string]string, len(c.usersIn)), make(map[string]proxy.Own)
+	seen := make(map[string]bool, len(c.usersIn))
 	for _, u := range c.usersIn {
-		if _, twice := c.Users[u.Name]; twice {
+		if seen[u.Name] {
 			found.add(u.at, "the user %q is listed twice; remove one", u.Name)
+		}
+		seen[u.Name] = true
+		if u.own != nil {
+			c.Own[u.Name] = *u.own
+			if u.password == nil && u.file == nil && u.env == nil {
+				continue // its password stays in MySQL
+			}
 		}
 		u.read(env, found)
 		c.Users[u.Name] = u.Password
@@ -72,7 +82,7 @@ func (a *Account) read(env environment, found *problems) {
 	}
 	switch {
 	case sources == 0:
-		found.add(a.at, "it has no password; add password_file or password_env")
+		found.add(a.at, "it has nothing; add password_file or password_env, or mode or scope")
 	case sources > 1:
 		found.add(a.passwordAt, "the password is given twice; keep one of password, password_file and password_env")
 	case a.password != nil:

@@ -92,6 +92,7 @@ func (s *service) newProxy() (*proxy.Server, error) {
 		Fleet:          s.fleet,
 		Sessions:       s.sessions,
 		Accounts:       s.config.accounts(),
+		Own:            s.config.Own,
 		Window:         s.config.Consistency.Window,
 		MaxLag:         s.config.Consistency.MaxLag,
 		ConnectTimeout: s.config.ConnectTimeout,

@@ -49,6 +49,11 @@ func sessionWindow(config *Config) time.Duration {
 			return math.MaxInt64 // no time is ever proof there
 		}
 	}
+	for _, own := range config.Own {
+		if own.Mode != nil && *own.Mode == router.GTID {
+			return math.MaxInt64
+		}
+	}
 	return max(config.Consistency.Window, config.Consistency.MaxLag)
 }
 
