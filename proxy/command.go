@@ -181,6 +181,7 @@ func (c *conn) forward(l *link, n int) error {
 				return err
 			}
 		}
+		c.tail.add(b)
 		n -= len(b)
 		c.in.Discard(len(b))
 	}

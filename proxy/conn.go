@@ -50,6 +50,7 @@ type conn struct {
 	waits, busy atomic.Pointer[link]
 	thread      atomic.Uint32 // of the connection to the primary, there
 
+	tail    *tail   // of the statement that streams; nil: nobody wants to know
 	request request // the command being served; kept here so that none is allocated
 	query   router.Query
 }

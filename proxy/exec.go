@@ -300,8 +300,21 @@ func (c *conn) sendCommand(l *link, r *request) error {
 	if err := l.write(head); err != nil || r.whole() {
 		return err
 	}
+	return c.sendRest(l, r)
+}
+
+// sendRest sends what was not read of a request when its beginning was sent.
+func (c *conn) sendRest(l *link, r *request) error {
+	if r.code == mysql.COM_QUERY {
+		c.tail = &tail{}
+		defer func() { c.tail = nil }()
+		c.tail.add(r.head)
+	}
 	c.drop(&r.command)
-	return c.stream(l, &r.command)
+	if err := c.stream(l, &r.command); err != nil {
+		return err
+	}
+	return c.listenTail(r)
 }
 
 // settle reads the responses to what went ahead of a request. A replica that refuses the state serves no reads.

@@ -57,6 +57,12 @@ func clientBytes() [][]byte {
 		join(query("CREATE TEMPORARY TABLE t (a INT)"), query("SELECT * FROM t"), query("DROP TABLE t")),
 		join(command(mysql.COM_INIT_DB, "a"), command(mysql.COM_PING, ""), command(mysql.COM_STATISTICS, ""), command(mysql.COM_DEBUG, "")),
 		join(query("LOAD DATA LOCAL INFILE 'f' INTO TABLE t"), mysqlwire.AppendPacket(nil, 2, []byte("abc")), mysqlwire.AppendPacket(nil, 3, nil), query("SELECT 1")),
+		join(query("SET @sticky_session = 'a', @x = 1; SELECT 1; SELECT @sticky_token"), query("BEGIN /*sticky_session=b,sticky_pin=1*/"),
+			query("INSERT INTO t VALUES (1) -- sticky_session='c%20d'"), query("COMMIT")),
+		join(command(mysql.COM_STMT_PREPARE, "SET @sticky_session = ?"), executeOne, command(mysql.COM_STMT_PREPARE, "SELECT @sticky_route, @sticky_pin"),
+			command(mysql.COM_STMT_EXECUTE, "\x02\x00\x00\x00\x01\x01\x00\x00\x00"), command(mysql.COM_STMT_FETCH, "\x02\x00\x00\x00\x05\x00\x00\x00"),
+			command(mysql.COM_STMT_CLOSE, "\x01\x00\x00\x00")),
+		command(mysql.COM_QUERY, "\x01\x01\x00\x01\xfe\x00\x0esticky_session\x02u1SELECT 1"),
 		query("SELECT 1")[:3],
 		{0, 0, 0, 0}, {5, 0, 0, 1, 3}, {0xFF, 0xFF, 0xFF, 0, 3, 'S'}, {0, 0, 0x20, 0, 3, 'S'},
 	}
