@@ -28,7 +28,8 @@ const checkPasswordVariable = "STICKYPROXY_BENCH_PASSWORD"
 // checkFlags are the flags of bench check as they were written.
 type checkFlags struct {
 	to                         []string
-	setup, user, tls, hint     string
+	hints                      []string
+	setup, user, tls           string
 	users, cells               int
 	length, think              time.Duration
 	writes                     float64
@@ -80,7 +81,7 @@ func (f *checkFlags) define(cmd *cobra.Command) {
 	set.StringVar(&f.setup, "setup", "", "make the schema at `ADDRESS` (default: the first of --to)")
 	set.StringVar(&f.user, "user", "", "account, `NAME`; its password is in "+checkPasswordVariable)
 	set.StringVar(&f.tls, "tls", "preferred", "TLS `MODE`: disabled, preferred, required, verify-ca or verify-identity")
-	set.StringVar(&f.hint, "hint", string(guarantees.ByConnection), "how a session is named, `HINT`: connection, nothing, variable, comment, attribute, connection_attribute or token")
+	set.StringSliceVar(&f.hints, "hint", []string{string(guarantees.ByConnection)}, "how a session is named, `HINT`: connection, nothing, variable, comment, attribute, connection_attribute or token; users take turns with several")
 	set.BoolVar(&f.split, "split", false, "what naive applications do: write to the first address, read from the others")
 	set.DurationVar(&f.length, "for", 10*time.Second, "how long users work")
 	set.IntVar(&f.users, "users", 8, "how many users work at the same time")
@@ -97,11 +98,14 @@ func (f *checkFlags) define(cmd *cobra.Command) {
 // options are what the flags say.
 func (f *checkFlags) options() (guarantees.Options, error) {
 	o := guarantees.Options{
-		Duration: f.length, Hint: guarantees.Hint(f.hint), Split: f.split, Users: f.users, Cells: f.cells, Prepared: !f.text,
+		Duration: f.length, Split: f.split, Users: f.users, Cells: f.cells, Prepared: !f.text,
 		Transactions: !f.autocommit, WriteShare: f.writes, Think: f.think, Seed: f.seed,
 	}
 	if f.user == "" {
 		return o, errors.New("--user is missing: an account with all privileges on the schema " + guarantees.Schema)
+	}
+	for _, hint := range f.hints {
+		o.Hints = append(o.Hints, guarantees.Hint(hint))
 	}
 	for _, text := range f.to {
 		e, err := f.endpoint(text)

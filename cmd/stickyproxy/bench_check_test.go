@@ -42,12 +42,12 @@ func TestBenchCheckNobody(t *testing.T) {
 
 // The flags reach the options.
 func TestBenchCheckOptions(t *testing.T) {
-	f := checkFlags{to: []string{"a:1", "b"}, user: "u", tls: "required", hint: "token", length: 1, text: true, setup: "c"}
+	f := checkFlags{to: []string{"a:1", "b"}, user: "u", tls: "required", hints: []string{"token"}, length: 1, text: true, setup: "c"}
 	o, err := f.options()
 	if err != nil {
 		t.Fatal(err)
 	}
-	if len(o.To) != 2 || o.To[1].Address != "b:6033" || o.Setup.Address != "c:6033" || o.Hint != guarantees.ByToken || o.Prepared || !o.Transactions {
+	if len(o.To) != 2 || o.To[1].Address != "b:6033" || o.Setup.Address != "c:6033" || o.Hints[0] != guarantees.ByToken || o.Prepared || !o.Transactions {
 		t.Errorf("got %+v", o)
 	}
 }

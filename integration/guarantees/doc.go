@@ -24,7 +24,7 @@
 // # What runs
 //
 // [Run] makes the schema [Schema], lets [Options].Users work over pools of connections for a time, and removes the schema
-// again. Statements are sent as text and prepared, on their own and in transactions. [Hint] says how the proxy is told
+// again. Statements are sent as text and prepared, on their own and in transactions. A [Hint] says how the proxy is told
 // whose statement it is: by the connection alone, by each of the hints, or by tokens that go from endpoint to endpoint.
 // [Options].Split does what naive applications do (writes to the first endpoint, reads to the others), where violations
 // have to be found as soon as replicas are late.

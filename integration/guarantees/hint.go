@@ -42,7 +42,7 @@ func (h Hint) pooled() bool { return h != ByConnection && h != ByConnectionAttri
 
 // mark puts the session's name into a statement, where the hint is one of statements.
 func (u *user) mark(s statement) statement {
-	switch u.run.options.Hint {
+	switch u.hint {
 	case ByComment:
 		s.sql = "/* sticky_session=" + u.name + " */ " + s.sql
 		if u.rng.IntN(2) == 0 {
@@ -56,7 +56,7 @@ func (u *user) mark(s statement) statement {
 
 // introduce tells the endpoint at the other end of c who is there, before a turn.
 func (u *user) introduce(ctx context.Context, c *conn) error {
-	switch u.run.options.Hint {
+	switch u.hint {
 	case ByVariable, ByToken:
 	default:
 		return nil
@@ -76,7 +76,7 @@ func (u *user) introduce(ctx context.Context, c *conn) error {
 
 // part takes along what the next endpoint has to know, after a turn that went well.
 func (u *user) part(ctx context.Context, c *conn) error {
-	if u.run.options.Hint != ByToken {
+	if u.hint != ByToken {
 		return nil
 	}
 	a, err := u.send(ctx, c, statement{sql: "SELECT @sticky_token"})

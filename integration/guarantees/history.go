@@ -158,7 +158,7 @@ func (r *Read) Got(rows []Row) (v Verdict) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, row := range rows {
-		if w := h.find(s, row); w != nil && row.Writer>>32 != uint64(s.number) {
+		if w := h.find(s, row); w != nil && row.Writer>>sessionShift != uint64(s.number) {
 			// Whoever sees a write must see what it was based on, in this answer already. The writer must anyway.
 			raise(r.need[MonotonicWrites], w.wrote)
 			raise(r.need[WritesFollowReads], w.seen)
@@ -229,6 +229,9 @@ func (h *History) judge(s *Session, row Row, need needs) (checked bool) {
 	return checked
 }
 
+// sessionShift is where the number of the session stands in the number of a write: each has 24 bits.
+const sessionShift = 24
+
 // Write is one write while it is on the way. Exactly one of Acknowledged and Failed is called, or none: then its outcome
 // is unknown.
 type Write struct {
@@ -252,7 +255,7 @@ func (s *Session) BeginWrite(cell int, with ...*Write) *Write {
 	for _, one := range with {
 		w.wrote[one.write.cell] = max(w.wrote[one.write.cell], one.write.version)
 	}
-	out := &Write{Number: uint64(s.number)<<32 | uint64(s.count), session: s, write: w, before: s.need.clone()}
+	out := &Write{Number: uint64(s.number)<<sessionShift | uint64(s.count), session: s, write: w, before: s.need.clone()}
 	h.writes[out.Number] = w
 	return out
 }

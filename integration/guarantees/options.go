@@ -9,17 +9,19 @@ import (
 // Options say what runs. To and Duration are required.
 type Options struct {
 	To       []Endpoint
-	Setup    *Endpoint     // where the schema is made and removed; nil: the first of To
-	Duration time.Duration // how long users work
-	Turns    int64         // how many turns they take at most, all together; 0 is a million
+	Setup    *Endpoint       // where the schema is made and removed; nil: the first of To
+	Duration time.Duration   // how long users work
+	Until    <-chan struct{} // users stop earlier when it is closed; nil: they do not
+	Turns    int64           // how many turns they take at most, all together; 0 is a million
 
-	Hint         Hint // "" is ByConnection
-	Split        bool // naive: writes to the first of To, reads to the others; the account must be allowed to write there
-	Users        int  // 0 is 8
-	Cells        int  // 0 is 16
-	Prepared     bool // every other statement is prepared
-	Transactions bool // some reads and writes are transactions
+	Hints        []Hint // how sessions are named; users take turns with them; none is ByConnection
+	Split        bool   // naive: writes to the first of To, reads to the others; the account must be allowed to write there
+	Users        int    // 0 is 8
+	Cells        int    // 0 is 16
+	Prepared     bool   // every other statement is prepared
+	Transactions bool   // some reads and writes are transactions
 	WriteShare   float64
+	Renewal      int           // turns, on average, after which a user comes back as somebody new; 0 is 200
 	Think        time.Duration // mean pause of a user between two turns
 	Timeout      time.Duration // for one statement; 0 is 20 s
 	Seed         uint64        // of what users do; 0: another one each time
@@ -56,19 +58,31 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("%d turns: use 1 to %d", o.Turns, maxTurns)
 	case o.WriteShare < 0 || o.WriteShare > 1:
 		return fmt.Errorf("a share of writes of %v: use 0 to 1", o.WriteShare)
+	case o.Renewal < 0:
+		return fmt.Errorf("%d turns of a session: use 1 or more", o.Renewal)
 	case o.Think < 0 || o.Timeout < 0:
 		return errors.New("a time is negative")
 	}
-	if o.Hint != "" {
-		_, err := ParseHint(string(o.Hint))
-		return err
+	for _, h := range o.Hints {
+		if _, err := ParseHint(string(h)); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// hint is how a user's sessions are named.
+func (o *Options) hint(user int) Hint {
+	if len(o.Hints) == 0 {
+		return ByConnection
+	}
+	return o.Hints[user%len(o.Hints)]
 }
 
 func (o *Options) users() int             { return orElse(o.Users, 8) }
 func (o *Options) cells() int             { return orElse(o.Cells, 16) }
 func (o *Options) turns() int64           { return orElse(o.Turns, maxTurns) }
+func (o *Options) renewal() int           { return orElse(o.Renewal, 200) }
 func (o *Options) timeout() time.Duration { return orElse(o.Timeout, 20*time.Second) }
 func (o *Options) writeShare() float64    { return orElse(o.WriteShare, 0.2) }
 

@@ -35,7 +35,7 @@ func (p *pool) take(ctx context.Context, u *user, write bool) (*conn, error) {
 		return c, nil
 	}
 	attribute := ""
-	if p.options.Hint == ByConnectionAttribute {
+	if u.hint == ByConnectionAttribute {
 		attribute = u.name
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.options.timeout())
@@ -55,7 +55,7 @@ func (p *pool) endpoint(u *user, write bool) int {
 		return 0
 	case p.options.Split:
 		return 1 + u.rng.IntN(len(p.options.To)-1)
-	case p.options.Hint == ByConnection:
+	case u.hint == ByConnection:
 		return (u.id + u.renewed) % len(p.options.To)
 	}
 	return u.rng.IntN(len(p.options.To))
@@ -63,7 +63,7 @@ func (p *pool) endpoint(u *user, write bool) int {
 
 // owner is who may use the connections of u.
 func (p *pool) owner(u *user) int {
-	if p.options.Hint.pooled() {
+	if u.hint.pooled() {
 		return everybody
 	}
 	return u.id

@@ -15,7 +15,7 @@ import (
 
 // Report is what came of a run.
 type Report struct {
-	Hint    Hint    `json:"hint"`
+	Hints   []Hint  `json:"hints"`
 	Split   bool    `json:"split"`
 	Seed    uint64  `json:"seed"`
 	Seconds float64 `json:"seconds"`
@@ -56,6 +56,8 @@ func (r *Report) count(err error) {
 		kind = strconv.Itoa(int(refused.Code))
 	case errors.Is(err, errMalformed):
 		kind = "malformed"
+	case errors.Is(err, errNoAttributes):
+		kind = "no_query_attributes"
 	case errors.Is(err, errNotWritten):
 		kind = "not_written"
 	}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -28,7 +27,7 @@ var ErrSchemaExists = errors.New("the schema " + Schema + " exists; if no other 
 // run is one run of the checker.
 type run struct {
 	options Options
-	mark    string // makes the names of sessions this run's own
+	mark    uint64 // tells what this run wrote, and its sessions, from those of another: 1 to 32767
 	history *History
 	pool    *pool
 	turns   atomic.Int64
@@ -43,11 +42,10 @@ func Run(ctx context.Context, o Options) (_ *Report, err error) {
 	if err := o.Validate(); err != nil {
 		return nil, err
 	}
-	o.Hint = orElse(o.Hint, ByConnection)
 	o.Seed = orElse(o.Seed, rand.Uint64())
-	r := &run{options: o, mark: strconv.FormatUint(rand.Uint64()>>32, 36)}
+	r := &run{options: o, mark: 1 + rand.Uint64N(1<<15-1)}
 	r.history, r.pool = NewHistory(o.cells(), r.violated), newPool(&r.options)
-	r.report = Report{Hint: o.Hint, Split: o.Split, Seed: o.Seed, Errors: map[string]int64{}, Violations: map[string]int64{}}
+	r.report = Report{Hints: o.Hints, Split: o.Split, Seed: o.Seed, Errors: map[string]int64{}, Violations: map[string]int64{}}
 	for g := range guarantees {
 		r.report.Violations[Guarantee(g).String()] = 0
 	}
@@ -74,8 +72,17 @@ func (r *run) play(ctx context.Context) {
 	over, cancel := context.WithTimeout(ctx, r.options.Duration)
 	defer cancel()
 	var wg sync.WaitGroup
+	if r.options.Until != nil {
+		wg.Go(func() {
+			select {
+			case <-r.options.Until:
+				cancel()
+			case <-over.Done():
+			}
+		})
+	}
 	for i := range r.options.users() {
-		u := &user{run: r, id: i, rng: rand.New(rand.NewPCG(r.options.Seed, uint64(i)))}
+		u := &user{run: r, id: i, hint: r.options.hint(i), rng: rand.New(rand.NewPCG(r.options.Seed, uint64(i)))}
 		wg.Go(func() { u.work(ctx, over) })
 	}
 	wg.Wait()
@@ -107,7 +114,7 @@ func (r *run) makeSchema(ctx context.Context) error {
 	}
 	values := make([]string, r.options.cells())
 	for i := range values {
-		values[i] = fmt.Sprintf("(%d, 0, 0)", i)
+		values[i] = fmt.Sprintf("(%d, 0, %d)", i, r.mark<<markShift)
 	}
 	for _, sql := range []string{
 		"CREATE TABLE " + Schema + ".cells (id BIGINT NOT NULL PRIMARY KEY, version BIGINT NOT NULL, writer BIGINT NOT NULL) ENGINE=InnoDB",
@@ -176,8 +183,12 @@ func (r *run) hasTable(ctx context.Context, e Endpoint) error {
 	}
 	defer c.close()
 	a, err := c.do(ctx, r.options.timeout(), statement{sql: "SELECT id, version, writer FROM cells"})
-	if err == nil && len(a.rows) != r.options.cells() {
-		err = fmt.Errorf("%d rows of %d", len(a.rows), r.options.cells())
+	if err != nil {
+		return err
+	}
+	rows, err := a.cells(nil, r.mark)
+	if err == nil && len(rows) != r.options.cells() {
+		err = fmt.Errorf("%d rows of %d", len(rows), r.options.cells())
 	}
 	return err
 }

@@ -23,13 +23,11 @@ const (
 	writeThis = "UPDATE cells SET version = ?, writer = ? WHERE id = ?"
 )
 
-// renewal is after how many turns, on average, a user logs out and comes back as somebody new.
-const renewal = 500
-
 // user is one user of the application: a goroutine that takes turns on connections.
 type user struct {
 	run     *run
 	id      int
+	hint    Hint
 	rng     *rand.Rand
 	session *Session
 	name    string // of the session
@@ -42,7 +40,7 @@ type user struct {
 func (u *user) work(ctx, over context.Context) {
 	u.renew()
 	for over.Err() == nil && u.run.turn() {
-		if u.rng.IntN(renewal) == 0 {
+		if u.rng.IntN(u.run.options.renewal()) == 0 {
 			u.renew()
 		}
 		if err := u.takeTurn(ctx); err != nil && ctx.Err() == nil {
@@ -57,7 +55,7 @@ func (u *user) work(ctx, over context.Context) {
 // renew makes the user somebody new, who has seen and written nothing.
 func (u *user) renew() {
 	u.renewed++
-	u.name = fmt.Sprintf("check-%s-%d-%d", u.run.mark, u.id, u.renewed)
+	u.name = fmt.Sprintf("check-%d-%d-%d", u.run.mark, u.id, u.renewed)
 	u.token = ""
 	u.session = u.run.history.NewSession(u.name)
 	u.run.pool.drop(u.id)
@@ -66,10 +64,13 @@ func (u *user) renew() {
 // errNotWritten is an UPDATE that found no row.
 var errNotWritten = errors.New("an UPDATE of a cell changed nothing")
 
+// errNoAttributes is an endpoint that cannot be told the session in this way: a read there would prove nothing.
+var errNoAttributes = errors.New("the endpoint takes no query attributes")
+
 // takeTurn does one thing that users do.
 func (u *user) takeTurn(ctx context.Context) (err error) {
 	action, write := u.choose()
-	if u.run.options.Hint == ByConnection && !u.run.options.Split && !u.run.pool.has(u) {
+	if u.hint == ByConnection && !u.run.options.Split && !u.run.pool.has(u) {
 		u.renew() // nobody knows any more who that was
 	}
 	c, err := u.run.pool.take(ctx, u, write)
@@ -136,6 +137,9 @@ func (u *user) send(ctx context.Context, c *conn, s statement) (answer, error) {
 
 // ask sends a statement with the session's name, prepared or not.
 func (u *user) ask(ctx context.Context, c *conn, sql string, params ...uint64) (answer, error) {
+	if u.hint == ByAttribute && !c.caps.Has(mysqlwire.CapQueryAttributes) {
+		return answer{}, errNoAttributes
+	}
 	return u.send(ctx, c, u.mark(statement{sql: sql, params: params, prepared: u.run.options.Prepared && u.rng.IntN(2) == 0}))
 }
 
@@ -153,7 +157,7 @@ func (u *user) readIn(ctx context.Context, c *conn, r *Read) error {
 	if err != nil {
 		return err
 	}
-	rows, err := a.cells(params)
+	rows, err := a.cells(params, u.run.mark)
 	if err != nil {
 		return err
 	}
@@ -161,8 +165,15 @@ func (u *user) readIn(ctx context.Context, c *conn, r *Read) error {
 	return nil
 }
 
-// cells reads the rows of an answer. A cell that is missing is one that was never written.
-func (a answer) cells(asked []uint64) ([]Row, error) {
+// markShift is where the mark of the run stands in what is left in a cell, above the number of the write.
+const markShift = 48
+
+// number is what a write leaves in its cell.
+func (u *user) number(w *Write) uint64 { return u.run.mark<<markShift | w.Number }
+
+// cells reads the rows of an answer to a question for some cells. A cell that is missing is one that was never written,
+// and so is one of an earlier run, whose schema a replica that is late may still have.
+func (a answer) cells(asked []uint64, mark uint64) ([]Row, error) {
 	var rows []Row
 	for _, texts := range a.rows {
 		var n [3]uint64
@@ -175,10 +186,12 @@ func (a answer) cells(asked []uint64) ([]Row, error) {
 				return nil, errMalformed
 			}
 		}
-		if !slices.Contains(asked, n[0]) {
+		if asked != nil && !slices.Contains(asked, n[0]) {
 			return nil, errMalformed
 		}
-		rows = append(rows, Row{int(n[0]), n[1], n[2]})
+		if n[2]>>markShift == mark {
+			rows = append(rows, Row{int(n[0]), n[1], n[2] & (1<<markShift - 1)})
+		}
 	}
 	for _, cell := range asked {
 		if !slices.ContainsFunc(rows, func(r Row) bool { return r.Cell == int(cell) }) {
@@ -211,7 +224,7 @@ func (u *user) readTransaction(ctx context.Context, c *conn) error {
 func (u *user) write(ctx context.Context, c *conn) error {
 	cell := u.cell()
 	w := u.session.BeginWrite(cell)
-	a, err := u.ask(ctx, c, writeNext, w.Number, uint64(cell))
+	a, err := u.ask(ctx, c, writeNext, u.number(w), uint64(cell))
 	switch {
 	case err != nil:
 		u.run.wrote(w, err)
@@ -266,14 +279,14 @@ func (u *user) writeAll(ctx context.Context, c *conn) (writes []*Write, err erro
 		if err != nil {
 			return writes, err
 		}
-		rows, err := a.cells([]uint64{uint64(cell)})
+		rows, err := a.cells([]uint64{uint64(cell)}, u.run.mark)
 		if err != nil {
 			return writes, err
 		}
 		w := u.session.BeginWrite(cell, writes...)
 		writes = append(writes, w)
 		version := rows[0].Version + 1
-		if a, err = u.ask(ctx, c, writeThis, version, w.Number, uint64(cell)); err != nil {
+		if a, err = u.ask(ctx, c, writeThis, version, u.number(w), uint64(cell)); err != nil {
 			return writes, err
 		}
 		if a.affected != 1 {
@@ -315,5 +328,5 @@ var harmless = []uint16{
 // isHarmless tells whether err says that nothing was written.
 func isHarmless(err error) bool {
 	var refused *mysqlwire.Error
-	return errors.Is(err, errNotWritten) || errors.As(err, &refused) && slices.Contains(harmless, refused.Code)
+	return errors.Is(err, errNotWritten) || errors.Is(err, errNoAttributes) || errors.As(err, &refused) && slices.Contains(harmless, refused.Code)
 }
