@@ -2,7 +2,9 @@ package integration
 
 import (
 	"context"
+	"errors"
 	"flag"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,3 +80,29 @@ func TestGuaranteesBroken(t *testing.T) {
 	})
 }
 
+// Nothing is left behind by a run that is interrupted, and nothing is touched that was there before.
+func TestCheckerCleansUp(t *testing.T) {
+	clustertest.EachEngine(t, func(t *testing.T, e mysqltest.Engine) {
+		c := clustertest.Shared(t, e)
+		schemas := "SELECT COUNT(*) FROM information_schema.schemata WHERE schema_name = '" + guarantees.Schema + "';"
+		o := checker(t, c, c.Primary.Addr())
+		ctx, interrupt := context.WithCancel(t.Context())
+		o.Duration = time.Hour
+		o.Ready = func() error { interrupt(); return nil }
+		r, err := guarantees.Run(ctx, o)
+		if err != nil || r.Broken() > 0 {
+			t.Errorf("interrupted: %+v, %v", r, err)
+		}
+		if got := strings.TrimSpace(mustRead(t, c.Primary, schemas)); got != "0" {
+			t.Errorf("%s schemas are left", got)
+		}
+		mustExec(t, c.Primary, "CREATE DATABASE %s;", guarantees.Schema)
+		if _, err := guarantees.Run(t.Context(), o); !errors.Is(err, guarantees.ErrSchemaExists) {
+			t.Errorf("before another run's schema: %v", err)
+		}
+		if got := strings.TrimSpace(mustRead(t, c.Primary, schemas)); got != "1" {
+			t.Errorf("%s schemas, want the one of before", got)
+		}
+		mustExec(t, c.Primary, "DROP DATABASE %s;", guarantees.Schema)
+	})
+}
