@@ -47,7 +47,7 @@ func noMonitor(o Options) Finding {
 	return f
 }
 
-const monitorAdvice = "name an account with --monitor-user; it needs REPLICATION CLIENT, on MariaDB from 10.5 on BINLOG MONITOR and REPLICA MONITOR"
+const monitorAdvice = "name an account with --monitor-user; it needs REPLICATION CLIENT, on MariaDB from 10.5 on REPLICA MONITOR"
 
 // examination is the charts of all servers and what is made of them.
 type examination struct {

@@ -34,9 +34,9 @@ func lookPrivileges(_ *examination, c *chart) (list []remark) {
 func grantStatement(c *chart) string {
 	privileges := "REPLICATION CLIENT"
 	if c.mariaDB && !c.version.before(10, 5, 9) {
-		privileges = "BINLOG MONITOR, REPLICA MONITOR" // https://mariadb.com/kb/en/grant/#replica-monitor
+		privileges = "REPLICA MONITOR" // https://mariadb.com/kb/en/grant/#replica-monitor
 	} else if c.mariaDB && !c.version.before(10, 5, 2) {
-		privileges = "BINLOG MONITOR, REPLICATION SLAVE ADMIN"
+		privileges = "REPLICATION SLAVE ADMIN"
 	}
 	user, host, found := cutLast(c.account, "@")
 	if !found {

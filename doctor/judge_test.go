@@ -96,7 +96,7 @@ func TestProblems(t *testing.T) {
 		{"in the clear", func(_ *examination, _, r *chart) { r.tls = "" }, "warning" + replica + "tls", "offers no TLS", false},
 		{"TLS not used", func(_ *examination, _, r *chart) { r.tls, r.offersTLS = "", true }, "warning" + replica + "tls", "as-client", false},
 		{"privilege missing", func(_ *examination, _, r *chart) { r.streams, r.streamsNo = nil, refused }, "error" + replica + "privileges", "GRANT REPLICATION CLIENT ON *.* TO 'monitor'@'%'", false},
-		{"privilege missing, MariaDB", func(_ *examination, _, r *chart) { r.streams, r.streamsNo = nil, refused }, "error" + replica + "privileges", "GRANT BINLOG MONITOR, REPLICA MONITOR ON", true},
+		{"privilege missing, MariaDB", func(_ *examination, _, r *chart) { r.streams, r.streamsNo = nil, refused }, "error" + replica + "privileges", "GRANT REPLICA MONITOR ON", true},
 		{"too many privileges", func(_ *examination, p, _ *chart) { p.grants = []string{"GRANT ALL PRIVILEGES ON *.* TO `root`@`%`"} }, "warning" + primary + "privileges", "ALL PRIVILEGES ON *.*", false},
 		{"rights in a schema", func(_ *examination, p, _ *chart) {
 			p.grants = append(p.grants, "GRANT SELECT, INSERT ON `app`.* TO `monitor`@`%`", "GRANT SELECT ON `performance_schema`.* TO `monitor`@`%`", "GRANT `r`@`%` TO `monitor`@`%`")

@@ -119,7 +119,7 @@ func TestDoctorAccounts(t *testing.T) {
 		}
 		missing := "GRANT REPLICATION CLIENT ON *.* TO 'poor'@'%'"
 		if e == mysqltest.MariaDB {
-			missing = "GRANT BINLOG MONITOR, REPLICA MONITOR ON *.* TO 'poor'@'%'"
+			missing = "GRANT REPLICA MONITOR ON *.* TO 'poor'@'%'"
 		}
 		wantFindings(t, c, examine(t, c, as("poor")), "error p privileges: "+missing, "error r1 privileges: "+missing, "error r2 privileges: "+missing)
 		wrong := func(o *doctor.Options) { o.Monitor.Password = "wrong" }
