@@ -51,26 +51,40 @@ func (c *conn) sendTypes(r *request) error {
 	return nil
 }
 
-// prepareOn prepares st on another server than the one that answered the client, in the schema in which the client
-// prepared it; only on the primary may that not be the present one.
+// prepareOn prepares st on another server than the one that answered the client, in the schema, the character set and
+// the sql_mode in which the client prepared it; only on the primary may these not be the present ones.
 func (c *conn) prepareOn(l *link, st *statement) error {
 	if st.text == nil {
 		return c.bindFailed(l, errUnknownStatement(st.id, "mysqld_stmt_execute"))
 	}
-	present := l.Schema
-	moved := !l.replica && st.schema != present && st.schema != "" && present != ""
+	if l.replica {
+		return c.prepareHere(l, st)
+	}
+	if st.version != c.state.version {
+		if err := c.learnCollation(); err != nil {
+			return err
+		}
+	}
+	schema, then, now := l.Schema, st.reading, c.state.reading()
+	moved := st.schema != schema && st.schema != "" && schema != ""
 	if moved {
 		l.queue(append([]byte{mysql.COM_INIT_DB}, st.schema...))
-		if err := l.write(nil); err != nil {
-			return c.bindFailed(l, err)
-		}
-		if err := l.settle(told); err != nil {
-			return c.bindFailed(l, err)
-		}
+	}
+	if then != now {
+		l.queue(appendSet(nil, l.Capabilities, then.variables()))
+	}
+	if err := l.write(nil); err != nil {
+		return c.bindFailed(l, err)
+	}
+	if err := l.settle(told); err != nil {
+		return c.bindFailed(l, err)
 	}
 	err := c.prepareHere(l, st)
 	if moved {
-		l.queue(append([]byte{mysql.COM_INIT_DB}, present...))
+		l.queue(append([]byte{mysql.COM_INIT_DB}, schema...))
+	}
+	if then != now {
+		l.queue(appendSet(nil, l.Capabilities, now.variables()))
 	}
 	return err
 }

@@ -36,6 +36,7 @@ type conn struct {
 	rows     *link  // where the last statement ran that returned rows
 	warned   *link  // where the last statement ran that the server's warnings are about
 	warnings uint16 // of the previous statement, unless it failed
+	kept     kept
 
 	state      state
 	pins       pins

@@ -143,6 +143,9 @@ func (c *conn) onPrimary(r *request) (*link, error) {
 	if err := c.tellPrimary(); err != nil {
 		return nil, c.primaryFailed(err)
 	}
+	if err := c.recall(r); err != nil {
+		return nil, c.primaryFailed(err)
+	}
 	return c.primary, c.exchange(c.primary, r)
 }
 

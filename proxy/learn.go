@@ -14,24 +14,7 @@ import (
 func (c *conn) finish(l *link, r *request) {
 	failed := r.failure != nil
 	ran := r.code == mysql.COM_QUERY || r.code == mysql.COM_STMT_EXECUTE
-	if failed {
-		r.warnings = 1 // the error
-	}
-	if ran || failed {
-		c.previous, c.warnings = l, r.warnings // other commands leave alone what ROW_COUNT() and SHOW WARNINGS answer
-	}
-	if l.MariaDB && (r.code == mysql.COM_INIT_DB || r.code == mysql.COM_PING) {
-		c.previous = l // there, these are statements without rows
-	}
-	if r.code == mysql.COM_STMT_PREPARE && !l.MariaDB {
-		c.warned, c.warnings = l, r.warnings
-	}
-	if (ran || failed) && !(l.MariaDB && r.class.NoTables && !r.class.Multi && !failed && r.warnings == 0) {
-		c.warned = l
-	}
-	if ran && (r.rows || r.class.Reason == router.ReasonWrite && !failed) { // INSERT ... SELECT counts what it found, too
-		c.rows = l
-	}
+	c.diagnostics(l, r)
 	if r.code == mysql.COM_SET_OPTION && !failed {
 		c.setOption(r.payload())
 	}

@@ -62,7 +62,7 @@ func (c *conn) prepareOwn(st *statement) error {
 	}
 	p := st.part
 	st.params = p.Params
-	c.statements.byID[st.id] = st
+	c.statements.byID[st.id], c.statements.latest = st, st
 	head := mysqlwire.Prepared{ID: st.id, Params: p.Params, Columns: len(p.Columns)}
 	params := make([]router.Column, p.Params)
 	for i := range params {

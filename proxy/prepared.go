@@ -30,6 +30,7 @@ type statement struct {
 	class   router.Statement
 	version uint64       // of the state under which the client prepared it: names in it mean what they meant then
 	schema  string       // the current one then
+	reading reading      // and what else changes how its text is read
 	hints   hints        // in its comments
 	part    *router.Part // what it is if it is ours: then no server knows of it
 	params  int
@@ -60,10 +61,20 @@ func (s *statement) on(l *link) *remote {
 
 // statements are a client's prepared statements, by the id that the client knows.
 type statements struct {
-	byID  map[uint32]*statement
-	last  uint32
-	bytes int // of kept texts and types
+	byID   map[uint32]*statement
+	last   uint32
+	latest *statement // that was prepared, nil if that failed
+	bytes  int        // of kept texts and types
 }
+
+const (
+	// firstStatement is where our ids begin: far above those of servers, so that one of ours which is no longer in use
+	// means nothing to a server, and it can be asked what it says to that.
+	firstStatement = 1 << 30
+	// latestStatement is MariaDB's id of the statement that was prepared last: its clients execute what they prepare
+	// before they know the id. https://mariadb.com/kb/en/com_stmt_execute/
+	latestStatement = 1<<32 - 1
+)
 
 // add makes room for one more and returns it; nil if there are too many.
 func (s *statements) add() *statement {
@@ -74,7 +85,7 @@ func (s *statements) add() *statement {
 		s.byID = make(map[uint32]*statement)
 	}
 	s.last++
-	return &statement{id: s.last}
+	return &statement{id: firstStatement + s.last}
 }
 
 // keep stores the text of st if there is room for it.
@@ -95,7 +106,7 @@ func (s *statements) remove(st *statement) {
 func (s *statements) room(st *statement) int { return maxTexts + maxTypes - s.bytes + len(st.types) }
 
 func (s *statements) clear() {
-	s.byID, s.bytes = nil, 0
+	s.byID, s.latest, s.bytes = nil, nil, 0
 }
 
 // forget notes that l, which may be nil, is no longer in use.
@@ -119,6 +130,11 @@ func (c *conn) find(r *request) *statement {
 	if err != nil {
 		return nil
 	}
+	if id == latestStatement && c.primary.MariaDB {
+		if st := c.statements.latest; st != nil {
+			return c.statements.byID[st.id]
+		}
+	}
 	return c.statements.byID[id]
 }
 
@@ -126,11 +142,12 @@ func (c *conn) find(r *request) *statement {
 // nothing.
 func (c *conn) prepare(r *request) error {
 	text := r.payload()[1:]
+	c.statements.latest = nil
 	st := c.statements.add()
 	if st == nil {
 		return c.answer(errTooManyStatements)
 	}
-	st.class, st.version, st.schema = tooLarge, c.state.version, c.state.schema
+	st.class, st.version, st.schema, st.reading = tooLarge, c.state.version, c.state.schema, c.state.reading()
 	if r.whole() {
 		st.class = c.classify(text)
 	}
@@ -173,7 +190,7 @@ func (c *conn) prepared(l *link, r *request, payload []byte) error {
 	st := r.making
 	st.params, st.columns = p.Params, p.Columns
 	*st.on(l) = remote{link: l, id: p.ID}
-	c.statements.byID[st.id] = st
+	c.statements.byID[st.id], c.statements.latest = st, st
 	binary.LittleEndian.PutUint32(payload[1:], st.id)
 	return nil
 }
@@ -244,6 +261,16 @@ func (s *statements) cursorOn(l *link) bool {
 	return false
 }
 
+// taken reports whether a statement has this id on l.
+func (s *statements) taken(l *link, id uint32) bool {
+	for _, st := range s.byID {
+		if r := st.on(l); r.link == l && r.id == id {
+			return true
+		}
+	}
+	return false
+}
+
 // ready reports whether the statement is prepared on l.
 func (s *statement) ready(l *link) bool { return l != nil && s.on(l).link == l }
 
@@ -307,12 +334,18 @@ func (c *conn) closeStatement(r *request) error {
 		if l == nil || !st.ready(l) {
 			continue
 		}
-		l.queue(binary.LittleEndian.AppendUint32([]byte{mysql.COM_STMT_CLOSE}, st.on(l).id))
+		l.queue(closing(st.on(l).id))
+		*st.on(l) = remote{}
 		if len(l.ahead) >= maxAhead && l.write(nil) != nil {
 			l.dead = true // the next command finds out
 		}
 	}
 	return c.skip(r)
+}
+
+// closing is the COM_STMT_CLOSE of a statement.
+func closing(id uint32) []byte {
+	return binary.LittleEndian.AppendUint32([]byte{mysql.COM_STMT_CLOSE}, id)
 }
 
 // namesOtherStatement corrects a failure that tells the client the server's id of its statement, and reports whether
@@ -334,6 +367,10 @@ func (c *conn) unknownStatement(r *request, command string) error {
 	id, err := mysqlwire.StatementID(r.payload())
 	if err != nil {
 		return c.answer(errMalformed)
+	}
+	if r.whole() && !c.statements.taken(c.primary, id) {
+		r.class.Reason = router.ReasonCommand
+		return c.run(r) // the server says it, and says it again to SHOW WARNINGS
 	}
 	if !c.primary.MariaDB && !strings.HasPrefix(c.primary.Version, "5.") {
 		command = "mysql_stmt_precheck" // one place there tells it for all commands

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net"
 	"strings"
@@ -123,6 +124,8 @@ func (s *scriptedServer) answer(c *fakeserver.Conn, cmd fakeserver.Command) erro
 	switch {
 	case cmd.Code == mysql.COM_STMT_PREPARE:
 		return c.Prepared(s.statementID(), make([]string, strings.Count(cmd.SQL, "?")), []string{"server"})
+	case aboutStatement(cmd.Code) && !s.owns(binary.LittleEndian.Uint32(cmd.Payload)):
+		return c.Error(mysql.ER_UNKNOWN_STMT_HANDLER, "HY000", "Unknown prepared statement handler")
 	case cmd.Code == mysql.COM_STMT_EXECUTE, cmd.Code == mysql.COM_STMT_FETCH:
 		return s.binary(c, cmd)
 	case cmd.Code != mysql.COM_QUERY:
@@ -137,6 +140,14 @@ func (s *scriptedServer) answer(c *fakeserver.Conn, cmd fakeserver.Command) erro
 	}
 	return c.OK(fakeserver.OK{})
 }
+
+// aboutStatement reports whether a command is about a prepared statement, and answered.
+func aboutStatement(code byte) bool {
+	return code == mysql.COM_STMT_EXECUTE || code == mysql.COM_STMT_FETCH || code == mysql.COM_STMT_RESET
+}
+
+// owns reports whether a statement id is one of statementID's.
+func (s *scriptedServer) owns(id uint32) bool { return id>>8 == uint32(s.name[len(s.name)-1]) }
 
 func (s *scriptedServer) binary(c *fakeserver.Conn, cmd fakeserver.Command) error {
 	if cmd.Code == mysql.COM_STMT_FETCH {

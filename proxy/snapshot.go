@@ -38,6 +38,11 @@ func (c *conn) inSnapshot(r *request) (*link, error) {
 	case aboutConnection(r.class):
 		return c.onPrimary(r)
 	}
+	if e.Has(router.SetsUserVariable) {
+		if err := c.recall(r); err != nil { // it runs there, too, and later than here
+			return nil, c.primaryFailed(err)
+		}
+	}
 	r.reason = router.ReasonReadOnlyTransaction
 	r.movable = c.snapshot.fresh && !e.Has(router.Ends)
 	l := c.replica

@@ -58,14 +58,37 @@ func (s *state) reset(primary *backend.Conn) {
 	s.setSchema(schema)
 }
 
+// reading is what of the state changes how a server reads a text.
+type reading struct{ client, connection, results, collation, mode string }
+
+func (s *state) reading() reading {
+	return reading{
+		client: s.variable("character_set_client"), connection: s.variable("character_set_connection"),
+		results: s.variable("character_set_results"), collation: s.variable("collation_connection"),
+		mode: s.variable("sql_mode"),
+	}
+}
+
+// variables are the system variables that make it.
+func (r reading) variables() map[string]string {
+	return map[string]string{
+		"character_set_client": r.client, "character_set_connection": r.connection, "character_set_results": r.results,
+		"collation_connection": r.collation, "sql_mode": r.mode,
+	}
+}
+
+// variable is the value of a system variable that is among those that a login asks for.
+func (s *state) variable(name string) string {
+	if value, ok := s.vars[name]; ok {
+		return value
+	}
+	return s.base.Get(name)
+}
+
 // readsCommitted reports whether each statement of a transaction sees the newest data, and not all of them the same.
 func (s *state) readsCommitted() bool {
 	for _, name := range [...]string{"transaction_isolation", "tx_isolation"} {
-		level, ok := s.vars[name]
-		if !ok {
-			level = s.base.Get(name)
-		}
-		if level == "READ-COMMITTED" || level == "READ-UNCOMMITTED" {
+		if level := s.variable(name); level == "READ-COMMITTED" || level == "READ-UNCOMMITTED" {
 			return true
 		}
 	}

@@ -243,8 +243,8 @@ func (s *scanner) flush() Statement {
 	return s.finish(ReasonAdministration, true, e)
 }
 
-// diagnostics classifies GET DIAGNOSTICS: about the statement before, but into
-// user variables of the server that it goes to.
+// diagnostics classifies GET DIAGNOSTICS: about the statement before, into
+// user variables, which are the primary's.
 func (s *scanner) diagnostics() Statement {
 	s.advance()
 	if s.key() == keyCurrent {
@@ -257,9 +257,6 @@ func (s *scanner) diagnostics() Statement {
 	s.warnings = true
 	st := s.primary(ReasonPrevious, false)
 	st.Effects |= s.assigned()
-	if !st.Writes {
-		st.Kind = Previous
-	}
 	return st
 }
 
