@@ -102,7 +102,7 @@ func TestOwnAnswers(t *testing.T) {
 			if got := c.ask(mysql.COM_STMT_EXECUTE, execution(1, 0, "\x03\x00")); got.err == nil || got.err.Code != mysql.ER_UNKNOWN_STMT_HANDLER {
 				t.Errorf("closed: %v", got)
 			}
-			r.primary.wantSent("BEGIN")
+			r.primary.wantSent("BEGIN", "EXECUTE")
 		})
 	}
 }

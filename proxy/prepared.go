@@ -67,14 +67,9 @@ type statements struct {
 	bytes  int        // of kept texts and types
 }
 
-const (
-	// firstStatement is where our ids begin: far above those of servers, so that one of ours which is no longer in use
-	// means nothing to a server, and it can be asked what it says to that.
-	firstStatement = 1 << 30
-	// latestStatement is MariaDB's id of the statement that was prepared last: its clients execute what they prepare
-	// before they know the id. https://mariadb.com/kb/en/com_stmt_execute/
-	latestStatement = 1<<32 - 1
-)
+// latestStatement is MariaDB's id of the statement that was prepared last: its clients execute what they prepare before
+// they know the id. https://mariadb.com/kb/en/com_stmt_execute/
+const latestStatement = 1<<32 - 1
 
 // add makes room for one more and returns it; nil if there are too many.
 func (s *statements) add() *statement {
@@ -85,7 +80,7 @@ func (s *statements) add() *statement {
 		s.byID = make(map[uint32]*statement)
 	}
 	s.last++
-	return &statement{id: firstStatement + s.last}
+	return &statement{id: s.last}
 }
 
 // keep stores the text of st if there is room for it.
