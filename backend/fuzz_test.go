@@ -50,9 +50,10 @@ func FuzzLogin(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, in []byte) {
 		for _, useTLS := range []bool{false, true} {
-			c, err := s.login(script{in: bytes.NewReader(in)}, Login{User: testUser, Password: testPassword, TLS: useTLS})
+			var c *Conn
+			r, err := s.meet(script{in: bytes.NewReader(in)})
 			if err == nil {
-				err = c.setUp(Login{})
+				c, err = r.dialogue.logIn(Login{User: testUser, Password: testPassword, TLS: useTLS})
 			}
 			if err == nil && c.Incarnation == "" && !c.Expired {
 				t.Error("logged in to nobody")

@@ -57,13 +57,9 @@ type dialogue struct {
 	unknown  string // plugin that we left without an answer
 }
 
-// login logs in on nc. The connection is the caller's to close when that fails.
-func (s *Server) login(nc net.Conn, l Login) (*Conn, error) {
-	d := dialogue{server: s, conn: nc, login: l, secure: s.network == "unix"}
-	d.reader.Reset(nc)
-	if err := d.readGreeting(); err != nil {
-		return nil, err
-	}
+// logIn goes on behind the greeting. The connection is the caller's to close when that fails.
+func (d *dialogue) logIn(l Login) (*Conn, error) {
+	d.login = l
 	if err := d.request(); err != nil {
 		return nil, err
 	}
@@ -71,7 +67,11 @@ func (s *Server) login(nc net.Conn, l Login) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newConn(&d, ok), d.reader.empty()
+	c := newConn(d, ok)
+	if err := d.reader.empty(); err != nil {
+		return nil, err
+	}
+	return c, c.setUp(l)
 }
 
 // read reads the server's next packet. An ERR in any place ends the login.

@@ -97,13 +97,17 @@ func (m *monitor) ask(ctx context.Context, q question) (*facts, error) {
 	return f, err
 }
 
+// monitorLogin is how our own account logs in to s.
+func monitorLogin(a Account, s *Server) Login {
+	return Login{
+		User: a.User, Password: a.Password, Collation: asciiCollation,
+		Attributes: mysqlwire.AppendAttribute(nil, "program_name", "stickyproxy monitor"), TLS: s.network != "unix",
+	}
+}
+
 func (m *monitor) askOnce(ctx context.Context, q question) (*facts, error) {
 	if m.conn == nil {
-		account := m.fleet.options.Monitor
-		c, err := m.member.server.Connect(ctx, Login{
-			User: account.User, Password: account.Password, Collation: asciiCollation,
-			Attributes: mysqlwire.AppendAttribute(nil, "program_name", "stickyproxy monitor"), TLS: m.member.server.network != "unix",
-		})
+		c, err := m.member.server.Connect(ctx, monitorLogin(*m.fleet.options.Monitor, m.member.server))
 		if err != nil {
 			return nil, err
 		}

@@ -126,34 +126,18 @@ func (s *Server) dial(ctx context.Context, from Peer) (net.Conn, error) {
 //
 // When the server refused, the error holds its answer as a [*mysqlwire.Error].
 func (s *Server) Connect(ctx context.Context, l Login) (*Conn, error) {
-	nc, err := s.dial(ctx, l.From)
+	r, err := s.reach(ctx, l.From)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to %s: %w", s.cfg.Address, cause(ctx, err))
+		return nil, err
 	}
-	release := bound(ctx, nc)
-	c, err := s.login(nc, l)
-	if err == nil {
-		err = c.setUp(l)
-	}
-	if err = release(err); err != nil {
-		_ = nc.Close()
-		return nil, fmt.Errorf("login to %s: %w", s.cfg.Address, err)
-	}
-	return c, nil
+	return r.Login(ctx, l)
 }
 
 // greet reads one greeting and hangs up. Servers count that as a failed connection, so it is for once only.
 func (s *Server) greet(ctx context.Context) error {
-	nc, err := s.dial(ctx, Peer{})
+	r, err := s.reach(ctx, Peer{})
 	if err != nil {
-		return fmt.Errorf("connecting to %s: %w", s.cfg.Address, cause(ctx, err))
+		return err
 	}
-	defer nc.Close()
-	release := bound(ctx, nc)
-	d := dialogue{server: s, conn: nc}
-	d.reader.Reset(nc)
-	if err := release(d.readGreeting()); err != nil {
-		return fmt.Errorf("greeting of %s: %w", s.cfg.Address, err)
-	}
-	return nil
+	return r.dialogue.conn.Close()
 }

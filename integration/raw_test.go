@@ -22,6 +22,7 @@ type raw struct {
 	t    testing.TB
 	conn net.Conn
 	caps mysqlwire.Capability
+	id   uint32 // that it was greeted with
 	seq  byte   // of the next packet
 	file []byte // what LOCAL INFILE gets
 }
@@ -77,6 +78,7 @@ func (c *raw) login(a mysqltest.Account, caps mysqlwire.Capability, schema strin
 	if err != nil {
 		return err
 	}
+	c.id = g.ConnectionID
 	if schema != "" {
 		caps |= mysqlwire.CapConnectWithDB
 	}

@@ -18,7 +18,9 @@ import (
 // fakeFleet is a fleet that never changes.
 type fakeFleet struct{ snapshot *backend.Snapshot }
 
-func (f fakeFleet) Snapshot() *backend.Snapshot { return f.snapshot }
+func (f fakeFleet) Snapshot() *backend.Snapshot                        { return f.snapshot }
+func (fakeFleet) Reach(context.Context, backend.Peer) *backend.Reached { return nil }
+
 func (f fakeFleet) PrimaryInfo(context.Context) (backend.Greeting, error) {
 	return backend.Greeting{Version: "9.7.0"}, nil
 }

@@ -152,6 +152,8 @@ func newScriptedFleet(r *rig) *scriptedFleet {
 func (f *scriptedFleet) Snapshot() *backend.Snapshot { return f.snapshot.Load() }
 func (f *scriptedFleet) Ask()                        { f.asks.Add(1) }
 
+func (*scriptedFleet) Reach(context.Context, backend.Peer) *backend.Reached { return nil }
+
 func (f *scriptedFleet) PrimaryInfo(context.Context) (backend.Greeting, error) {
 	if err := f.info.Load(); err != nil {
 		return backend.Greeting{}, *err

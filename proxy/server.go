@@ -25,6 +25,8 @@ type Fleet interface {
 	Snapshot() *backend.Snapshot
 	// PrimaryInfo returns how the primary greets its clients.
 	PrimaryInfo(context.Context) (backend.Greeting, error)
+	// Reach opens a connection to the primary for a client who has not logged in yet; nil where there is none soon.
+	Reach(context.Context, backend.Peer) *backend.Reached
 	// Ask has the replicas asked for their positions soon.
 	Ask()
 	// Failed is told that a connection to a replica failed.
@@ -98,6 +100,7 @@ type Server struct {
 	admission Admission
 	refused   *refusals
 	farewells chan struct{} // holds one value for each client that is being told that there are too many
+	reaching  chan struct{} // holds one value for each login that has a connection to the primary already
 
 	ctx    context.Context // ends with the server: logins that are under way stop
 	cancel context.CancelFunc
@@ -135,7 +138,7 @@ func New(o Options) (*Server, error) {
 	o.setDefaults()
 	s := &Server{
 		o: o, trace: o.Trace, now: o.Now, log: o.Logger, refused: newRefusals(),
-		farewells: make(chan struct{}, maxFarewells),
+		farewells: make(chan struct{}, maxFarewells), reaching: make(chan struct{}, maxReaching),
 		listeners: make(map[net.Listener]struct{}), clients: make(map[*client]struct{}),
 	}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
@@ -144,8 +147,8 @@ func New(o Options) (*Server, error) {
 	return s, nil
 }
 
-// firstID is below the first connection id that is given to a client. Servers count theirs from 1; an id with the
-// highest bit set is not one of theirs.
+// firstID is below the first connection id of our own, for clients that are not greeted with the one that they have on
+// the primary. Servers count theirs from 1; an id with the highest bit set is not one of theirs.
 const firstID = 1 << 31
 
 func (o *Options) setDefaults() {
@@ -241,9 +244,8 @@ func (s *Server) serveClient(cl *client) {
 	if f := s.trace.Opened; f != nil {
 		f()
 	}
-	id := s.lastID.Add(1) | firstID
-	log := s.log.With("client", cl.nc.RemoteAddr().String(), "connection", id)
-	c, err := s.login(cl, id)
+	log := s.log.With("client", cl.nc.RemoteAddr().String())
+	c, err := s.login(cl)
 	if err != nil {
 		if f := s.trace.LoginFailed; f != nil {
 			f(err)
@@ -251,6 +253,7 @@ func (s *Server) serveClient(cl *client) {
 		log.Info("login failed", "error", err)
 		return
 	}
+	log = log.With("connection", c.id)
 	if from := c.nc.RemoteAddr().String(); from != cl.nc.RemoteAddr().String() {
 		log = log.With("for", from)
 	}
