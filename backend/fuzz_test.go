@@ -55,6 +55,9 @@ func FuzzLogin(f *testing.F) {
 			if err == nil {
 				c, err = r.dialogue.logIn(Login{User: testUser, Password: testPassword, TLS: useTLS})
 			}
+			if err == nil {
+				err = c.setUp(Login{})
+			}
 			if err == nil && c.Incarnation == "" && !c.Expired {
 				t.Error("logged in to nobody")
 			}

@@ -67,11 +67,7 @@ func (d *dialogue) logIn(l Login) (*Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := newConn(d, ok)
-	if err := d.reader.empty(); err != nil {
-		return nil, err
-	}
-	return c, c.setUp(l)
+	return newConn(d, ok), d.reader.empty()
 }
 
 // read reads the server's next packet. An ERR in any place ends the login.

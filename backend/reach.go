@@ -41,10 +41,18 @@ func (s *Server) meet(nc net.Conn) (*Reached, error) {
 
 // Login is the rest of [Server.Connect]. Whatever comes of it, r is of no more use.
 func (r *Reached) Login(ctx context.Context, l Login) (*Conn, error) {
+	return r.enter(ctx, l, func(c *Conn) error { return c.setUp(l) })
+}
+
+// enter logs in, and sets the session up.
+func (r *Reached) enter(ctx context.Context, l Login, setUp func(*Conn) error) (*Conn, error) {
 	d := &r.dialogue
 	nc := d.conn // what may be closed when TLS over it has failed
 	release := bound(ctx, nc)
 	c, err := d.logIn(l)
+	if err == nil {
+		err = setUp(c)
+	}
 	if err = release(err); err != nil {
 		_ = nc.Close()
 		return nil, fmt.Errorf("login to %s: %w", d.server.cfg.Address, err)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"net"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -135,7 +136,7 @@ func (c *conn) disconnects(r *request) bool {
 // wait notes that the connection is between two commands, where a shutdown may end it.
 func (c *conn) wait() error {
 	quiet := !c.primary.inTransaction() && (c.replica == nil || !c.replica.inTransaction()) && len(c.in.Bytes()) == 0
-	if c.turn.end(quiet) {
+	if c.turn.end(quiet, c.state.patience) {
 		return nil
 	}
 	_ = c.tell(0, errShutdown) // it may be gone
@@ -147,6 +148,11 @@ func (c *conn) unreadable(err error) error {
 	switch {
 	case errors.Is(err, errOutOfOrder):
 		_ = c.tell(1, errPacketOrder) // it may be gone
+	case c.turn.tooLate() && errors.Is(err, os.ErrDeadlineExceeded):
+		if !c.primary.MariaDB { // it ends the connection without a word, and so did MySQL before 8.0.24
+			_ = c.tell(0, errInactive)
+		}
+		return errIdle
 	case c.turn.draining():
 		_ = c.tell(0, errShutdown)
 		return errDrained

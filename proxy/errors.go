@@ -12,6 +12,7 @@ import (
 
 var (
 	errQuit        = errors.New("the client said good-bye")
+	errIdle        = errors.New("the client was idle for too long")
 	errDrained     = errors.New("the proxy is shutting down")
 	errOutOfOrder  = errors.New("not a command packet")
 	errNoSchema    = errors.New("no command takes back the choice of a schema")
@@ -80,6 +81,8 @@ var (
 		Message: "Got packets out of order"}
 	errShutdown = &mysqlwire.Error{Code: mysql.ER_SERVER_SHUTDOWN, State: "08S01",
 		Message: "Server shutdown in progress"}
+	errInactive = &mysqlwire.Error{Code: 4031, State: "HY000", // ER_CLIENT_INTERACTION_TIMEOUT
+		Message: "The client was disconnected by the server because of inactivity. See wait_timeout and interactive_timeout for configuring this behavior."}
 	errMalformed = &mysqlwire.Error{Code: mysql.ER_MALFORMED_PACKET, State: "HY000",
 		Message: "Malformed communication packet"}
 	errTooManyTypes = &mysqlwire.Error{Code: mysql.ER_OUT_OF_RESOURCES, State: "HY000",

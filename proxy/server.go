@@ -259,7 +259,7 @@ func (s *Server) serveClient(cl *client) {
 	}
 	defer c.close()
 	switch err := c.serve(); {
-	case errors.Is(err, errQuit), errors.Is(err, errDrained):
+	case errors.Is(err, errQuit), errors.Is(err, errDrained), errors.Is(err, errIdle):
 		log.Debug("connection ended", "user", c.login.User, "reason", err)
 	default:
 		log.Info("connection ended", "user", c.login.User, "error", err)
@@ -347,7 +347,8 @@ func (s *Server) cut() {
 const watchInterval = 500 * time.Millisecond
 
 // watch ends the waits of reads for replicas that are no longer up, until the server ends: those reads run elsewhere.
-// Without it, a client would wait for a frozen replica until the kernel gives up on it.
+// Without it, a client would wait for a frozen replica until the kernel gives up on it. It also ends the waits for clients
+// that have been idle for longer than they have set.
 func (s *Server) watch() {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
@@ -357,11 +358,25 @@ func (s *Server) watch() {
 			return
 		case <-tick.C:
 		}
+		s.expire(time.Now())
 		snap := s.o.Fleet.Snapshot()
 		for i := range snap.Replicas {
 			if !snap.Replicas[i].Up {
 				s.wake(snap.Servers[i])
 			}
+		}
+	}
+}
+
+// expire ends the connections of clients that are idle for longer than their wait_timeout. The server ends the one to
+// the primary by itself, but nobody would notice before the next command, and some clients wait for that.
+// https://dev.mysql.com/doc/refman/en/server-system-variables.html#sysvar_wait_timeout
+func (s *Server) expire(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for cl := range s.clients {
+		if c := cl.conn; c != nil {
+			c.turn.expire(cl.nc, now)
 		}
 	}
 }

@@ -2,7 +2,9 @@ package proxy
 
 import (
 	"maps"
+	"strconv"
 	"strings"
+	"time"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
@@ -29,7 +31,8 @@ type state struct {
 	once     bool // SET TRANSACTION was given for the next transaction
 	pending  bool // and the primary has said so, and not yet that a transaction has used it: not every statement does
 
-	optional  bool // COM_SET_OPTION has turned several statements in a text on or off
+	patience  time.Duration // how long the client may be idle, as it has set it; 0: it has not
+	optional  bool          // COM_SET_OPTION has turned several statements in a text on or off
 	temporary temporaries
 	tracking  tracking // what the client wants to be told of all this
 
@@ -139,6 +142,9 @@ func (s *state) setVariable(name, value string) {
 		s.readsMode(value)
 	case "character_set_client":
 		s.context.UnsafeCharset = unsafeCharset(value)
+	case "wait_timeout":
+		seconds, _ := strconv.Atoi(value) // a server's number
+		s.patience = time.Duration(seconds) * time.Second
 	}
 	switch replayOf(name) {
 	case replayNever:

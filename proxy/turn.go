@@ -7,18 +7,28 @@ import (
 )
 
 // turn is whose turn it is on a client connection. A shutdown may end the connection while it waits for the client's
-// next command and no transaction is open, and must not disturb it in between.
+// next command and no transaction is open, and must not disturb it in between. A client that has waited for too long
+// loses it whatever is open, as it would lose a server's.
 type turn struct {
-	mu    sync.Mutex
-	quiet bool // waiting for a command, and nothing is lost if none comes
-	drain bool
+	mu      sync.Mutex
+	waiting bool // for a command
+	quiet   bool // and nothing is lost if none comes
+	drain   bool
+	expired bool
+
+	patience time.Duration // how long the wait may take, 0: no limit
+	waits    uint64        // how many there were
+	seen     uint64        // the wait that expire saw, and since when
+	since    time.Time
 }
 
-// end notes that a command was served, and reports whether the connection goes on.
-func (t *turn) end(quiet bool) bool {
+// end notes that a command was served, and reports whether the connection goes on. The wait for the next one may take
+// as long as patience says; 0 is no limit.
+func (t *turn) end(quiet bool, patience time.Duration) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.quiet = quiet
+	t.waiting, t.quiet, t.patience = true, quiet, patience
+	t.waits++
 	return !quiet || !t.drain
 }
 
@@ -26,10 +36,10 @@ func (t *turn) end(quiet bool) bool {
 func (t *turn) begin(nc net.Conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.quiet && t.drain {
+	if t.quiet && t.drain || t.expired {
 		_ = nc.SetReadDeadline(time.Time{}) // stop was a moment late: this command is still served
 	}
-	t.quiet = false
+	t.waiting, t.quiet = false, false
 }
 
 // stop asks the connection to end at its next quiet moment, which may be now: then the wait on nc is ended.
@@ -47,4 +57,26 @@ func (t *turn) draining() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return t.drain
+}
+
+// expire ends the wait on nc if it is known to have taken too long. It is called from time to time, and measures from
+// the first call that finds a wait.
+func (t *turn) expire(nc net.Conn, now time.Time) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	switch {
+	case !t.waiting || t.patience == 0:
+	case t.seen != t.waits:
+		t.seen, t.since = t.waits, now
+	case now.Sub(t.since) >= t.patience:
+		t.expired = true
+		_ = nc.SetReadDeadline(time.Unix(1, 0))
+	}
+}
+
+// tooLate reports whether the wait was ended by expire.
+func (t *turn) tooLate() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.expired
 }

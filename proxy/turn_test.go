@@ -44,7 +44,7 @@ func TestTurn(t *testing.T) {
 				case 's':
 					turn.stop(&nc)
 				default:
-					if turn.end(step == 'q') {
+					if turn.end(step == 'q', 0) {
 						goes += "+"
 					} else {
 						goes += "-"
@@ -64,6 +64,42 @@ func TestTurn(t *testing.T) {
 			}
 			if got, want := turn.draining(), tt.name != "no shutdown"; got != want {
 				t.Errorf("draining %v", got)
+			}
+		})
+	}
+}
+
+// A client that waits for longer than it may is ended, and no other.
+func TestTurnExpires(t *testing.T) {
+	start := time.Unix(1000, 0)
+	for _, tt := range []struct {
+		name     string
+		patience time.Duration
+		steps    string // e: end of a command, b: begin of one, 0 to 9: a look, at that second
+		want     bool
+	}{
+		{"no limit", 0, "e09", false},
+		{"in time", 3 * time.Second, "e02", false},
+		{"too late", 3 * time.Second, "e03", true},
+		{"a command in between", 3 * time.Second, "e0be24", false},
+		{"in a command", 3 * time.Second, "eb09", false},
+		{"measured from the first look", 3 * time.Second, "e57", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			var turn turn
+			var nc deadlines
+			for _, step := range tt.steps {
+				switch step {
+				case 'e':
+					turn.end(false, tt.patience)
+				case 'b':
+					turn.begin(&nc)
+				default:
+					turn.expire(&nc, start.Add(time.Duration(step-'0')*time.Second))
+				}
+			}
+			if got := turn.tooLate(); got != tt.want || got != (len(nc.set) > 0) {
+				t.Errorf("expired %v, deadlines %v", got, nc.set)
 			}
 		})
 	}
