@@ -102,8 +102,8 @@ type login struct {
 	ahead  []byte // what was read of the next packet of the client already
 	seq    byte   // of the next packet, in either direction
 	salt   []byte
-	secure bool // nobody can listen: TLS or a unix socket
-	client Client
+	secure bool    // nobody can listen: TLS or a unix socket
+	client *Client // on its own: it outlives the login
 
 	plugin string // of the answer
 	answer []byte
@@ -117,7 +117,7 @@ func (a *Admission) begin(ctx context.Context, nc net.Conn, salt []byte) *login 
 	if timeout <= 0 {
 		timeout = DefaultConnectTimeout
 	}
-	l := &login{Admission: a, parent: ctx, conn: nc, salt: salt}
+	l := &login{Admission: a, parent: ctx, conn: nc, salt: salt, client: &Client{}}
 	_, overTLS := nc.(*tls.Conn)
 	l.secure = overTLS || isUnix(nc)
 	_ = nc.SetDeadline(time.Now().Add(timeout)) // an error shows in the first write
@@ -139,7 +139,7 @@ func (l *login) finish(failed *LoginError) (*Client, error) {
 		failed = l.welcome(stopped)
 	}
 	if failed == nil {
-		return &l.client, nil
+		return l.client, nil
 	}
 	failed.User = l.client.Login.User
 	if failed.denied && l.patience != nil {
@@ -224,7 +224,8 @@ func (l *login) runAgain(c *Client, payload []byte) *LoginError {
 	if err != nil {
 		return malformed(err)
 	}
-	l.client = *c
+	changed := *c
+	l.client = &changed
 	l.client.Primary = nil
 	l.client.Login = backend.Login{
 		User: u.User, Schema: u.Schema, Collation: u.Collation, Capabilities: c.Capabilities,

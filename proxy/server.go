@@ -234,37 +234,49 @@ func (s *Server) accept(nc net.Conn, p Policy) {
 		s.turnAwayFull(nc)
 	default:
 		s.clients[cl] = struct{}{}
-		s.served.Go(func() { s.serveClient(cl) })
+		s.served.Go(func() { s.letIn(cl) })
 	}
 }
 
-// serveClient is a client's life.
-func (s *Server) serveClient(cl *client) {
-	defer s.gone(cl)
+// letIn is a client's login. Whoever is let in is served by a goroutine of its own: a login goes deep, and the stack that
+// grew for it goes back to the next login instead of staying with a client that may be idle for long.
+func (s *Server) letIn(cl *client) {
 	if f := s.trace.Opened; f != nil {
 		f()
 	}
-	log := s.log.With("client", cl.nc.RemoteAddr().String())
 	c, err := s.login(cl)
-	if err != nil {
-		if f := s.trace.LoginFailed; f != nil {
-			f(err)
-		}
-		log.Info("login failed", "error", err)
+	if err == nil {
+		s.served.Go(func() { s.serveClient(cl, c) })
 		return
 	}
-	log = log.With("connection", c.id)
-	if from := c.nc.RemoteAddr().String(); from != cl.nc.RemoteAddr().String() {
-		log = log.With("for", from)
+	defer s.gone(cl)
+	if f := s.trace.LoginFailed; f != nil {
+		f(err)
 	}
-	defer c.close()
-	switch err := c.serve(); {
-	case errors.Is(err, errQuit), errors.Is(err, errDrained), errors.Is(err, errIdle):
-		log.Debug("connection ended", "user", c.login.User, "reason", err)
-	default:
-		log.Info("connection ended", "user", c.login.User, "error", err)
-	}
+	s.log.Info("login failed", "client", address{cl.nc.RemoteAddr()}, "error", err)
 }
+
+// serveClient is a client's life behind the login.
+func (s *Server) serveClient(cl *client, c *conn) {
+	defer s.gone(cl)
+	defer c.close()
+	err, level, why := c.serve(), slog.LevelInfo, "error"
+	if errors.Is(err, errQuit) || errors.Is(err, errDrained) || errors.Is(err, errIdle) {
+		level, why = slog.LevelDebug, "reason"
+	}
+	near, from := cl.nc.RemoteAddr(), c.nc.RemoteAddr()
+	what := []any{"client", address{near}, "connection", c.id, "user", c.login.User, why, err}
+	if from != near && from.String() != near.String() {
+		what = append(what, "for", address{from})
+	}
+	s.log.Log(s.ctx, level, "connection ended", what...)
+}
+
+// address is an address in the log.
+type address struct{ net.Addr }
+
+// LogValue is the text of the address; it is made only for what is logged.
+func (a address) LogValue() slog.Value { return slog.StringValue(a.String()) }
 
 // reports notes that a server reports the GTIDs of writes.
 func (s *Server) reports(incarnation string) {
