@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
@@ -61,7 +62,8 @@ func (c *Conn) appendQuery(dst []byte, query string) []byte {
 	if c.Capabilities.Has(mysqlwire.CapQueryAttributes) {
 		p = append(p, 0, 1) // no attributes, one set of them
 	}
-	return mysqlwire.AppendPacket(dst, 0, append(p, query...))
+	p = append(p, query...)
+	return mysqlwire.AppendPacket(slices.Grow(dst, mysqlwire.HeaderSize+len(p)), 0, p)
 }
 
 // result is one response while it is read.

@@ -57,8 +57,28 @@ func (c *Conn) setUp(l Login) error {
 // appendSetUp appends the two statements of setUp. The one that returns rows is the first, so that ROW_COUNT() is after
 // them what it is in a fresh session.
 func (c *Conn) appendSetUp(out []byte) []byte {
-	out = c.appendQuery(out, "SELECT "+incarnationOf(c.MariaDB)+", DATABASE(), "+variablesQuery(c.MariaDB, parseVersion(c.Version)))
-	return c.appendTracking(out)
+	return c.appendTracking(c.appendQuery(out, c.setUpQuery()))
+}
+
+// What setUp asks, by flavor and age: made once, because every login asks it.
+var (
+	setUpMariaDB  = setUpQueryOf(true, version{})
+	setUpMySQL    = setUpQueryOf(false, version{8, 0, 0})
+	setUpOldMySQL = setUpQueryOf(false, version{})
+)
+
+func setUpQueryOf(mariaDB bool, v version) string {
+	return "SELECT " + incarnationOf(mariaDB) + ", DATABASE(), " + variablesQuery(mariaDB, v)
+}
+
+func (c *Conn) setUpQuery() string {
+	switch {
+	case c.MariaDB:
+		return setUpMariaDB
+	case oldNames(c.MariaDB, parseVersion(c.Version)):
+		return setUpOldMySQL
+	}
+	return setUpMySQL
 }
 
 // readSetUp reads the answers to them.

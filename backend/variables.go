@@ -13,11 +13,14 @@ func sessionVariables(mariaDB bool, v version) []string {
 		"default_week_format", "div_precision_increment", "group_concat_max_len", "lc_time_names", "max_join_size",
 		"max_sort_length", "sql_auto_is_null", "sql_big_selects", "sql_mode", "sql_select_limit", "time_zone",
 	}
-	if mariaDB || !v.atLeast(5, 7, 20) {
+	if oldNames(mariaDB, v) {
 		return append(names, "tx_isolation", "tx_read_only")
 	}
 	return append(names, "transaction_isolation", "transaction_read_only")
 }
+
+// oldNames reports whether the server has the two variables by their old names.
+func oldNames(mariaDB bool, v version) bool { return mariaDB || !v.atLeast(5, 7, 20) }
 
 // Variables are the values of sessionVariables in one session. Many sessions have the same, so they are kept once.
 type Variables struct {

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -32,9 +33,21 @@ signal ends it at once.`,
 		signals := make(chan os.Signal, 2)
 		signal.Notify(signals, syscall.SIGTERM, os.Interrupt)
 		defer signal.Stop(signals)
+		setCollector()
 		return serve(cmd.Context(), config, newLogger(config.Log, cmd.ErrOrStderr()), signals)
 	}
 	return cmd
+}
+
+// collectEarly is the garbage that is left lying, in percent of the memory in use. Go's default of 100 doubles what an
+// idle client costs. The path of a query leaves no garbage, only a login does, so half of that costs next to nothing.
+const collectEarly = 50
+
+// setCollector sets how early garbage is collected, unless the operator has.
+func setCollector() {
+	if os.Getenv("GOGC") == "" {
+		debug.SetGCPercent(collectEarly)
+	}
 }
 
 // serve runs the proxy until the first signal or failure, and ends in order.
