@@ -85,3 +85,49 @@ func TestKnows(t *testing.T) {
 		}
 	}
 }
+
+func TestContainsEndsAndCommon(t *testing.T) {
+	need := mustMySQL(t, uuidLow+":5-9")
+	for _, test := range []struct {
+		name          string
+		primary, have Set
+		ends, common  bool
+	}{
+		{"all", mustMySQL(t, uuidLow+":1-20"), mustMySQL(t, uuidLow+":1-9"), true, true},
+		{"one is missing", mustMySQL(t, uuidLow+":1-20"), mustMySQL(t, uuidLow+":1-6:8-9"), true, false},
+		{"it never was", mustMySQL(t, uuidLow+":1-6:8-20"), mustMySQL(t, uuidLow+":1-6:8-9"), true, true},
+		{"the last is lost", mustMySQL(t, uuidLow+":1-8"), mustMySQL(t, uuidLow+":1-8"), false, true},
+		{"the first is lost", mustMySQL(t, uuidLow+":1-4:6-20"), mustMySQL(t, uuidLow+":6-9"), false, true},
+		{"nothing in common", mustMySQL(t, uuidHigh+":1-20"), Set{}, false, true},
+		{"MariaDB", mustMariaDB(t, "0-1-5"), Set{}, false, true},
+	} {
+		if got := test.primary.ContainsEnds(need); got != test.ends {
+			t.Errorf("%s: ends %v, want %v", test.name, got, test.ends)
+		}
+		if got := test.have.ContainsCommon(need, test.primary); got != test.common {
+			t.Errorf("%s: common %v, want %v", test.name, got, test.common)
+		}
+	}
+	if has := mustMariaDB(t, "0-1-9,0-2-12"); !has.ContainsEnds(mustMariaDB(t, "0-1-7")) || has.ContainsEnds(mustMariaDB(t, "0-1-10")) {
+		t.Error("MariaDB's spans have one end")
+	}
+}
+
+func TestSilentOn(t *testing.T) {
+	for _, test := range []struct {
+		have, need Set
+		want       bool
+	}{
+		{mustMariaDB(t, "0-2-12"), mustMariaDB(t, "0-1-9"), true},
+		{mustMariaDB(t, "0-1-5"), mustMariaDB(t, "0-1-9"), false},
+		{mustMariaDB(t, "0-1-12"), mustMariaDB(t, "0-1-9"), false},
+		{mustMariaDB(t, "1-2-12"), mustMariaDB(t, "0-1-9"), false},
+		{mustMariaDB(t, "0-2-12,1-1-3"), mustMariaDB(t, "0-1-9,1-1-4"), false},
+		{mustMySQL(t, uuidHigh+":1-5"), mustMySQL(t, uuidLow+":1"), false},
+		{Set{}, mustMariaDB(t, "0-1-9"), false},
+	} {
+		if got := test.have.SilentOn(test.need); got != test.want {
+			t.Errorf("%q on %q: got %v, want %v", test.have, test.need, got, test.want)
+		}
+	}
+}

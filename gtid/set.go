@@ -111,6 +111,69 @@ func (a Set) Intersect(b Set) Set {
 	return newSet(both)
 }
 
+// ContainsEnds says whether the first and the last number of each span of b are in a:
+// those that are no invention of [Set.Collapse]. It does not allocate.
+func (a Set) ContainsEnds(b Set) bool {
+	for _, s := range b.list() {
+		first, last := span{s.source, s.first, s.first}, span{s.source, s.last, s.last}
+		if s.first != 0 && !a.covers(first) || !a.covers(last) {
+			return false
+		}
+	}
+	return true
+}
+
+// covers says whether everything in s is in a.
+func (a Set) covers(s span) bool {
+	have := a.list()
+	i := search(have, s)
+	return i >= 0 && have[i].covers(s)
+}
+
+// ContainsCommon says whether everything that is both in b and in c is in a. It does
+// not allocate.
+func (a Set) ContainsCommon(b, c Set) bool {
+	x, y := b.list(), c.list()
+	for len(x) > 0 && len(y) > 0 {
+		if s, ok := x[0].common(y[0]); ok && !a.covers(s) {
+			return false
+		}
+		if x[0].endsBefore(y[0]) {
+			x = x[1:]
+		} else {
+			y = y[1:]
+		}
+	}
+	return true
+}
+
+// SilentOn says whether a does not tell if what it lacks of b is there: a position of
+// MariaDB names the last writer of each domain, and says nothing about those before
+// it. It is false where a lacks nothing.
+func (a Set) SilentOn(b Set) bool {
+	silent := false
+	for _, s := range b.list() {
+		if a.covers(s) {
+			continue
+		}
+		if o := s.source.Value(); o.flavor != flavorMariaDB || !a.knows(o) || a.names(s.source) {
+			return false
+		}
+		silent = true
+	}
+	return silent
+}
+
+// names says whether a has a span of that source.
+func (a Set) names(from source) bool {
+	for _, s := range a.list() {
+		if s.source == from {
+			return true
+		}
+	}
+	return false
+}
+
 // Collapse returns a set that contains a and has at most limit spans per source
 // (at least 1): a source that has more keeps one span, from its first number to
 // its last. So a set that grows by one write at a time stays small. The result is

@@ -10,13 +10,26 @@ import (
 type Need struct {
 	// Writing: a write of the session has no outcome yet.
 	Writing bool
-	// GTID holds the session's writes whose GTID is known.
-	GTID gtid.Set
+	// GTID holds the session's writes whose GTID is known; between the first
+	// and the last number of a source it may name others, and some that never
+	// were. Since is when it was raised last; zero: longer ago than any lag
+	// or window.
+	GTID  gtid.Set
+	Since time.Time
 	// WroteAt is the end of the last write, GTID known or not; zero: none.
 	WroteAt time.Time
 	// UnprovenAt is the end of the last write whose GTID is not known or
 	// whose outcome is unknown; zero: none.
 	UnprovenAt time.Time
+	// ReadAt is when the session's last read ended, and ReadBy the
+	// [Replica].ID of the server that served it, 0 when no single one did.
+	// Whoever serves the next one must have what that one had then. Zero:
+	// nothing was read.
+	ReadAt time.Time
+	ReadBy uint64
+	// AsOf: every write that was acknowledged before this instant must be
+	// seen, whoever made it; zero: none.
+	AsOf time.Time
 }
 
 // Query is everything that a decision depends on.
@@ -52,7 +65,8 @@ type Query struct {
 type Decision struct {
 	// Replica is an index into View.Replicas, or -1 for the primary.
 	Replica int
-	// Reason is [ReasonRead] for a replica, else why it is the primary.
+	// Reason is [ReasonRead] or [ReasonReadUnproven] for a replica, else why
+	// it is the primary.
 	Reason Reason
 }
 
@@ -66,10 +80,39 @@ func Decide(q *Query, v *View) Decision {
 	if r := q.refusal(v); r != ReasonNone {
 		return Decision{Replica: -1, Reason: r}
 	}
-	if i := q.preferred(v); i >= 0 && q.check(i, &v.Replicas[i]) == ReasonNone {
-		return Decision{Replica: i, Reason: ReasonRead}
+	last := q.lastRead(v)
+	if i := q.preferred(v); i >= 0 && q.check(i, v, last) == ReasonNone {
+		return q.serves(i, v)
 	}
-	return q.pick(v)
+	if last >= 0 && q.check(last, v, last) == ReasonNone {
+		return q.serves(last, v)
+	}
+	return q.pick(v, last)
+}
+
+// serves is the decision for replica i, which passed the check.
+func (q *Query) serves(i int, v *View) Decision {
+	have := v.Replicas[i].Executed
+	if !q.Need.UnprovenAt.IsZero() || !have.Contains(q.Need.GTID) && (q.Mode == Eventual || have.SilentOn(q.Need.GTID)) {
+		return Decision{Replica: i, Reason: ReasonReadUnproven}
+	}
+	return Decision{Replica: i, Reason: ReasonRead}
+}
+
+// lastRead finds the replica that served the session's last read, or -1.
+func (q *Query) lastRead(v *View) int {
+	if q.Need.ReadBy == 0 || q.Need.ReadAt.IsZero() {
+		return -1
+	}
+	if i := q.PreferAt; i >= 0 && i < len(v.Replicas) && v.Replicas[i].ID == q.Need.ReadBy {
+		return i
+	}
+	for i := range v.Replicas {
+		if v.Replicas[i].ID == q.Need.ReadBy {
+			return i
+		}
+	}
+	return -1
 }
 
 // refusal is why no replica needs to be looked at, or ReasonNone.
@@ -110,15 +153,14 @@ func (q *Query) preferred(v *View) int {
 
 // pick chooses among the eligible replicas by weight in one pass: each new one
 // replaces the choice so far with probability weight / weight of all so far.
-func (q *Query) pick(v *View) Decision {
+func (q *Query) pick(v *View, last int) Decision {
 	chosen, total, best := -1, uint64(0), ReasonNoReplica
 	for i := range v.Replicas {
-		r := &v.Replicas[i]
-		if why := q.check(i, r); why != ReasonNone {
+		if why := q.check(i, v, last); why != ReasonNone {
 			best = moreTelling(best, why)
 			continue
 		}
-		w := uint64(max(r.Weight, 1))
+		w := uint64(max(v.Replicas[i].Weight, 1))
 		total += w
 		if mix(q.Rand+uint64(i))%total < w {
 			chosen = i
@@ -127,11 +169,12 @@ func (q *Query) pick(v *View) Decision {
 	if chosen < 0 {
 		return Decision{Replica: -1, Reason: best}
 	}
-	return Decision{Replica: chosen, Reason: ReasonRead}
+	return q.serves(chosen, v)
 }
 
 // check is why replica i may not serve the query, or ReasonNone when it may.
-func (q *Query) check(i int, r *Replica) Reason {
+func (q *Query) check(i int, v *View, last int) Reason {
+	r := &v.Replicas[i]
 	switch {
 	case q.Tried != 0 && (i >= 64 || q.Tried>>uint(i)&1 == 1):
 		return ReasonReplicaFailed
@@ -140,9 +183,21 @@ func (q *Query) check(i int, r *Replica) Reason {
 	case r.FreshAsOf.IsZero() || q.Now.Sub(r.FreshAsOf) > q.MaxLag:
 		return ReasonReplicaLate
 	}
-	switch q.Mode {
-	case Eventual:
+	if q.Mode == Eventual {
 		return ReasonNone
+	}
+	if why := q.lacksWrites(r, v); why != ReasonNone {
+		return why
+	}
+	if !q.Need.AsOf.IsZero() && !r.FreshAsOf.After(q.Need.AsOf) {
+		return ReasonReplicaBehind
+	}
+	return q.lacksReads(i, v, last)
+}
+
+// lacksWrites is why the replica is not known to have the session's writes.
+func (q *Query) lacksWrites(r *Replica, v *View) Reason {
+	switch q.Mode {
 	case Window:
 		return q.waited(q.Need.WroteAt, r)
 	case GTID:
@@ -154,10 +209,55 @@ func (q *Query) check(i int, r *Replica) Reason {
 			return why
 		}
 	}
-	if !r.Executed.Contains(q.Need.GTID) {
+	if r.Executed.Contains(q.Need.GTID) {
+		return ReasonNone
+	}
+	return q.lacksGTID(r, v)
+}
+
+// lacksGTID looks again at a replica that does not have all of the need's GTIDs. What
+// the primary does not have either, though it was asked since, never was. And on
+// MariaDB a position says nothing about the writes of an earlier primary: they count
+// as writes without a GTID.
+func (q *Query) lacksGTID(r *Replica, v *View) Reason {
+	n, has := &q.Need, v.PrimaryHas
+	if !n.compares(v, q.Now, q.MaxLag) {
 		return ReasonReplicaBehind
 	}
-	return ReasonNone
+	ends := has.ContainsEnds(n.GTID)
+	if ends && r.Executed.ContainsCommon(n.GTID, has) {
+		return ReasonNone
+	}
+	if (ends || has.SilentOn(n.GTID)) && r.Executed.SilentOn(n.GTID) {
+		if q.Mode == GTID {
+			return ReasonUnproven
+		}
+		return q.waited(n.Since, r)
+	}
+	return ReasonReplicaBehind
+}
+
+// compares says whether what is known of the primary is newer than the last write in
+// n, and not older than maxAge.
+func (n *Need) compares(v *View, now time.Time, maxAge time.Duration) bool {
+	return !v.PrimaryHas.IsEmpty() && v.PrimaryAsked.After(n.Since) && now.Sub(v.PrimaryAsked) <= maxAge
+}
+
+// lacksReads is why replica i is not known to have what the session has read. The
+// replica that served the last read, which is at index last, has. Another one has it
+// if it has what the primary, or that replica, had when it was asked later.
+func (q *Query) lacksReads(i int, v *View, last int) Reason {
+	r := &v.Replicas[i]
+	if q.Need.ReadAt.IsZero() || i == last || r.FreshAsOf.After(q.Need.ReadAt) {
+		return ReasonNone
+	}
+	if last >= 0 {
+		l := &v.Replicas[last]
+		if l.ShownAt.After(q.Need.ReadAt) && r.Executed.Contains(l.Shown) {
+			return ReasonNone
+		}
+	}
+	return ReasonReadElsewhere
 }
 
 // waited checks a write without proof: one window must have passed since, and
@@ -172,6 +272,15 @@ func (q *Query) waited(wrote time.Time, r *Replica) Reason {
 		return ReasonReplicaBehind
 	}
 	return ReasonNone
+}
+
+// Lost says whether a write in n is gone: the primary was asked after the last of them
+// became known, not longer than maxAge ago, and lacks it. Left is what of n.GTID it has.
+func (n *Need) Lost(v *View, now time.Time, maxAge time.Duration) (left gtid.Set, lost bool) {
+	if !n.compares(v, now, maxAge) || v.PrimaryHas.ContainsEnds(n.GTID) || v.PrimaryHas.SilentOn(n.GTID) {
+		return n.GTID, false
+	}
+	return n.GTID.Intersect(v.PrimaryHas), true
 }
 
 // moreTelling picks the reason of the replica that came nearest to being
@@ -191,8 +300,10 @@ func telling(r Reason) int {
 		return 2
 	case ReasonReplicaBehind:
 		return 3
-	case ReasonWroteRecently, ReasonUnproven:
+	case ReasonReadElsewhere:
 		return 4
+	case ReasonWroteRecently, ReasonUnproven:
+		return 5
 	}
 	return 0
 }

@@ -22,13 +22,26 @@ func mustSet(t testing.TB, s string) gtid.Set {
 	return set
 }
 
+func mustMariaDB(t testing.TB, s string) gtid.Set {
+	t.Helper()
+	set, err := gtid.ParseMariaDB(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return set
+}
+
 const uuid = "3e11fa47-71ca-11e1-9e33-c80aa9429562"
 
 // healthy is a replica that was fresh one second ago and has executed 1-10.
 func healthy(t testing.TB, incarnation string) Replica {
 	t.Helper()
+	id := uint64(0)
+	if incarnation != "" {
+		id = uint64(incarnation[0]-'a') + 1
+	}
 	return Replica{
-		Incarnation: incarnation, Up: true, ReadOnly: true, Replicating: true,
+		Incarnation: incarnation, ID: id, Up: true, ReadOnly: true, Replicating: true,
 		Executed: mustSet(t, uuid+":1-10"), FreshAsOf: at(-time.Second), Weight: 1,
 	}
 }
@@ -44,6 +57,19 @@ func aRead() Query {
 // Ensure one replica serves exactly the reads that it may.
 func TestDecideOneReplica(t *testing.T) {
 	has, lacks := mustSet(t, uuid+":1-10"), mustSet(t, uuid+":11")
+	hole, primary := mustSet(t, uuid+":8-15"), mustSet(t, uuid+":1-10:15-20")
+	primaryHas := func(set gtid.Set, asked time.Duration) func(*View) {
+		return func(v *View) {
+			v.Replicas[0].Executed = mustSet(t, uuid+":1-10:15")
+			v.PrimaryHas, v.PrimaryAsked = set, at(asked)
+		}
+	}
+	earlier := mustMariaDB(t, "0-1-9")
+	mariadb := func(replica, primary string) func(*View) {
+		return func(v *View) {
+			v.Replicas[0].Executed, v.PrimaryHas, v.PrimaryAsked = mustMariaDB(t, replica), mustMariaDB(t, primary), now
+		}
+	}
 	rows := []struct {
 		name  string
 		query func(*Query)
@@ -77,7 +103,7 @@ func TestDecideOneReplica(t *testing.T) {
 		{name: "auto: has the write", query: func(q *Query) { q.Need = Need{GTID: has, WroteAt: at(-1)} }, want: ReasonRead},
 		{name: "auto: lacks the write", query: func(q *Query) { q.Need = Need{GTID: lacks, WroteAt: at(-time.Hour)} }, want: ReasonReplicaBehind},
 		{name: "auto: unproven in the window", query: func(q *Query) { q.Need.UnprovenAt = at(-15*time.Second + 1) }, want: ReasonWroteRecently},
-		{name: "auto: unproven at the window's end", query: func(q *Query) { q.Need.UnprovenAt = at(-15 * time.Second) }, want: ReasonRead},
+		{name: "auto: unproven at the window's end", query: func(q *Query) { q.Need.UnprovenAt = at(-15 * time.Second) }, want: ReasonReadUnproven},
 		{name: "auto: window over, replica older", query: func(q *Query) { q.Need.UnprovenAt = at(-15 * time.Second) }, fleet: func(v *View) { v.Replicas[0].FreshAsOf = at(-16 * time.Second) }, want: ReasonReplicaBehind},
 		{name: "auto: window over, replica as old", query: func(q *Query) { q.Need.UnprovenAt = at(-15 * time.Second) }, fleet: func(v *View) { v.Replicas[0].FreshAsOf = at(-15 * time.Second) }, want: ReasonReplicaBehind},
 		{name: "auto: unproven and lacking", query: func(q *Query) { q.Need = Need{GTID: lacks, UnprovenAt: at(-time.Second)} }, want: ReasonWroteRecently},
@@ -94,7 +120,27 @@ func TestDecideOneReplica(t *testing.T) {
 		{name: "gtid: lacks the write", query: func(q *Query) { q.Mode = GTID; q.Need.GTID = lacks }, want: ReasonReplicaBehind},
 		{name: "gtid: unproven long ago", query: func(q *Query) { q.Mode = GTID; q.Need = Need{GTID: has, UnprovenAt: at(-time.Hour)} }, want: ReasonUnproven},
 
-		{name: "eventual: just wrote", query: func(q *Query) { q.Mode = Eventual; q.Need = Need{GTID: lacks, WroteAt: at(-1), UnprovenAt: at(-1)} }, want: ReasonRead},
+		{name: "eventual: just wrote", query: func(q *Query) { q.Mode = Eventual; q.Need = Need{GTID: lacks, WroteAt: at(-1), UnprovenAt: at(-1)} }, want: ReasonReadUnproven},
+
+		{name: "never was, says the primary", query: func(q *Query) { q.Need = Need{GTID: hole, Since: at(-time.Second)} }, fleet: primaryHas(primary, -time.Millisecond), want: ReasonRead},
+		{name: "never was, it said before", query: func(q *Query) { q.Need = Need{GTID: hole, Since: at(-time.Second)} }, fleet: primaryHas(primary, -time.Second), want: ReasonReplicaBehind},
+		{name: "never was, it said too long ago", query: func(q *Query) { q.Need.GTID = hole }, fleet: primaryHas(primary, -time.Minute), want: ReasonReplicaBehind},
+		{name: "the primary lacks it, too", query: func(q *Query) { q.Need.GTID = lacks }, fleet: primaryHas(has, 0), want: ReasonReplicaBehind},
+		{name: "MariaDB: an earlier primary's", query: func(q *Query) { q.Need = Need{GTID: earlier, Since: at(-16 * time.Second)} }, fleet: mariadb("0-2-12", "0-1-9,0-2-12"), want: ReasonReadUnproven},
+		{name: "MariaDB: an earlier primary's, recent", query: func(q *Query) { q.Need = Need{GTID: earlier, Since: at(-14 * time.Second)} }, fleet: mariadb("0-2-12", "0-1-9,0-2-12"), want: ReasonWroteRecently},
+		{name: "MariaDB: an earlier primary's, gtid", query: func(q *Query) { q.Mode = GTID; q.Need = Need{GTID: earlier, Since: at(-16 * time.Second)} }, fleet: mariadb("0-2-12", "0-1-9,0-2-12"), want: ReasonUnproven},
+		{name: "MariaDB: of the same, and lacking", query: func(q *Query) { q.Need = Need{GTID: earlier, Since: at(-16 * time.Second)} }, fleet: mariadb("0-1-8", "0-1-9"), want: ReasonReplicaBehind},
+
+		{name: "read there", query: func(q *Query) { q.Need.ReadAt, q.Need.ReadBy = at(-1), 1 }, want: ReasonRead},
+		{name: "read elsewhere before", query: func(q *Query) { q.Need.ReadAt, q.Need.ReadBy = at(-time.Second-1), 2 }, want: ReasonRead},
+		{name: "read elsewhere since", query: func(q *Query) { q.Need.ReadAt, q.Need.ReadBy = at(-time.Second), 2 }, want: ReasonReadElsewhere},
+		{name: "read by several", query: func(q *Query) { q.Need.ReadAt = at(-1) }, want: ReasonReadElsewhere},
+		{name: "read by several, unknown replica", query: func(q *Query) { q.Need.ReadAt = at(-1) }, fleet: func(v *View) { v.Replicas[0].ID = 0 }, want: ReasonReadElsewhere},
+		{name: "read elsewhere, eventual", query: func(q *Query) { q.Mode, q.Need.ReadAt = Eventual, at(-1) }, want: ReasonRead},
+		{name: "read elsewhere, window", query: func(q *Query) { q.Mode, q.Need.ReadAt = Window, at(-1) }, want: ReasonReadElsewhere},
+
+		{name: "as of earlier", query: func(q *Query) { q.Need.AsOf = at(-time.Second - 1) }, want: ReasonRead},
+		{name: "as of now", query: func(q *Query) { q.Need.AsOf = at(-time.Second) }, want: ReasonReplicaBehind},
 	}
 	for _, r := range rows {
 		t.Run(r.name, func(t *testing.T) {
@@ -106,13 +152,85 @@ func TestDecideOneReplica(t *testing.T) {
 				r.fleet(&v)
 			}
 			want := Decision{Replica: -1, Reason: r.want}
-			if r.want == ReasonRead {
+			if r.want == ReasonRead || r.want == ReasonReadUnproven {
 				want.Replica = 0
 			}
 			if got := Decide(&q, &v); got != want {
 				t.Errorf("got %d %s, want %d %s", got.Replica, got.Reason, want.Replica, want.Reason)
 			}
 		})
+	}
+}
+
+// Ensure the session's reads stay where the last one was, or go where all is that it
+// could have seen.
+func TestDecideReads(t *testing.T) {
+	read := at(-time.Second / 2)
+	shows := func(v *View, set string, at time.Time) {
+		v.Replicas[1].Shown, v.Replicas[1].ShownAt = mustSet(t, set), at
+	}
+	rows := []struct {
+		name   string
+		prefer string
+		fleet  func(*View)
+		want   int
+	}{
+		{name: "stays", want: 1},
+		{name: "stays in spite of the connection", prefer: "a", want: 1},
+		{name: "the connection's has it all", prefer: "a", fleet: func(v *View) { v.Replicas[0].FreshAsOf = now }, want: 0},
+		{name: "down", fleet: func(v *View) { v.Replicas[1].Up = false }, want: -1},
+		{name: "down, and another is fresh", fleet: func(v *View) { v.Replicas[1].Up, v.Replicas[2].FreshAsOf = false, now }, want: 2},
+		{name: "late, and another has what it had since", fleet: func(v *View) {
+			v.Replicas[1].Replicating = false
+			shows(v, uuid+":1-10", now)
+			v.Replicas[0].Up = false
+		}, want: 2},
+		{name: "late, and another has what it had before", fleet: func(v *View) { v.Replicas[1].Replicating = false; shows(v, uuid+":1-10", read) }, want: -1},
+		{name: "late, and nobody has what it had since", fleet: func(v *View) { v.Replicas[1].Replicating = false; shows(v, uuid+":1-11", now) }, want: -1},
+	}
+	for _, r := range rows {
+		t.Run(r.name, func(t *testing.T) {
+			v := View{Monitored: true, Replicas: []Replica{healthy(t, "a"), healthy(t, "b"), healthy(t, "c")}}
+			if r.fleet != nil {
+				r.fleet(&v)
+			}
+			for i := range uint64(20) {
+				q := aRead()
+				q.Rand, q.Prefer, q.Need.ReadAt, q.Need.ReadBy = i, r.prefer, read, 2
+				if got := Decide(&q, &v); got.Replica != r.want {
+					t.Fatalf("got %d %s, want %d", got.Replica, got.Reason, r.want)
+				}
+			}
+		})
+	}
+}
+
+func TestNeedLost(t *testing.T) {
+	mysql := mustSet(t, uuid+":5-9")
+	rows := []struct {
+		name      string
+		need, has gtid.Set
+		asked     time.Duration
+		left      gtid.Set
+		lost      bool
+	}{
+		{name: "there", need: mysql, has: mustSet(t, uuid+":1-10"), left: mysql},
+		{name: "a gap", need: mysql, has: mustSet(t, uuid+":1-6:8-10"), left: mysql},
+		{name: "the last", need: mysql, has: mustSet(t, uuid+":1-8"), left: mustSet(t, uuid+":5-8"), lost: true},
+		{name: "all", need: mysql, has: mustSet(t, uuid+":1-4"), lost: true},
+		{name: "asked before", need: mysql, has: mustSet(t, uuid+":1-4"), asked: -2 * time.Second, left: mysql},
+		{name: "not known", need: mysql, left: mysql},
+		{name: "MariaDB", need: mustMariaDB(t, "0-1-9"), has: mustMariaDB(t, "0-1-8"), left: mustMariaDB(t, "0-1-8"), lost: true},
+		{name: "MariaDB does not tell", need: mustMariaDB(t, "0-1-9"), has: mustMariaDB(t, "0-2-12"), left: mustMariaDB(t, "0-1-9")},
+	}
+	for _, r := range rows {
+		n, v := Need{GTID: r.need, Since: at(-time.Second)}, View{PrimaryHas: r.has, PrimaryAsked: at(r.asked)}
+		if left, lost := n.Lost(&v, now, time.Minute); lost != r.lost || !left.Equal(r.left) {
+			t.Errorf("%s: got %q lost %v, want %q lost %v", r.name, left, lost, r.left, r.lost)
+		}
+	}
+	if _, lost := (&Need{GTID: mysql}).Lost(&View{PrimaryHas: mustSet(t, uuid+":1"), PrimaryAsked: at(-time.Hour)}, now, time.Minute); lost {
+		t.Error("lost, says a primary that is not heard of any more")
 	}
 }
 
@@ -253,6 +371,7 @@ func manyReplicas(t testing.TB, n int) *View {
 	v := &View{Monitored: true, PrimaryUp: true}
 	for i := range n {
 		v.Replicas = append(v.Replicas, healthy(t, fmt.Sprintf("3e11fa47-71ca-11e1-9e33-c80aa94%05d", i)))
+		v.Replicas[i].ID = uint64(i) + 1
 	}
 	return v
 }
@@ -260,10 +379,10 @@ func manyReplicas(t testing.TB, n int) *View {
 // BenchmarkDecide is the usual case, a session that keeps its replica, and the
 // first read of a session.
 func BenchmarkDecide(b *testing.B) {
-	for _, n := range []int{1, 2, 100} {
+	for _, n := range []int{1, 10, 100} {
 		v := manyReplicas(b, n)
 		q := aRead()
-		q.Need = Need{GTID: mustSet(b, uuid+":7"), WroteAt: at(-1)}
+		q.Need = Need{GTID: mustSet(b, uuid+":7"), Since: at(-1), WroteAt: at(-1)}
 		b.Run(fmt.Sprintf("first/replicas=%d", n), func(b *testing.B) {
 			for b.Loop() {
 				q.Rand++
@@ -271,6 +390,7 @@ func BenchmarkDecide(b *testing.B) {
 			}
 		})
 		q.Prefer, q.PreferAt = v.Replicas[n-1].Incarnation, n-1
+		q.Need.ReadAt, q.Need.ReadBy = now, v.Replicas[n-1].ID
 		b.Run(fmt.Sprintf("kept/replicas=%d", n), func(b *testing.B) {
 			for b.Loop() {
 				Decide(&q, v)

@@ -115,6 +115,14 @@ const (
 	ReasonUnproven
 	// ReasonReplicaBehind: no replica is known to have the session's writes.
 	ReasonReplicaBehind
+	// ReasonReadElsewhere: no replica is known to have what the session has
+	// read from another server.
+	ReasonReadElsewhere
+	// ReasonWriteLost: the primary does not have a write of the session any
+	// more; from the next read on the session is free of it.
+	ReasonWriteLost
+	// ReasonStarting: an earlier process may still be writing for the session.
+	ReasonStarting
 	// ReasonReplicaLate: every replica's lag is above the limit or unknown.
 	ReasonReplicaLate
 	// ReasonReplicaFailed: the replicas left had failed this statement before.
@@ -123,6 +131,9 @@ const (
 	ReasonReplicaRefused
 	// ReasonNoReplica: no replica is up.
 	ReasonNoReplica
+	// ReasonReadUnproven is a read that a replica serves although it is not
+	// known to have all that the session must see.
+	ReasonReadUnproven
 
 	reasonCount
 )
@@ -183,10 +194,14 @@ var reasonTexts = [reasonCount]reasonText{
 	ReasonWroteRecently:       {"wrote_recently", "This session wrote less than one window ago."},
 	ReasonUnproven:            {"unproven", "This session made a write whose position is not known, and only a position counts as proof."},
 	ReasonReplicaBehind:       {"replica_behind", "No replica is known to have this session's writes yet."},
+	ReasonReadElsewhere:       {"read_elsewhere", "No replica is known to have what this session has read from another server."},
+	ReasonWriteLost:           {"write_lost", "The primary does not have a write of this session any more."},
+	ReasonStarting:            {"starting", "An earlier process may still be writing for this session."},
 	ReasonReplicaLate:         {"replica_late", "The lag of every replica is above the limit or unknown."},
 	ReasonReplicaFailed:       {"replica_failed", "The replicas that could serve it have failed it already."},
 	ReasonReplicaRefused:      {"replica_refused", "A replica refused this statement as a write."},
 	ReasonNoReplica:           {"no_replica", "No replica is up."},
+	ReasonReadUnproven:        {"read_unproven", "It is a pure read, and it is not proven that the replica has this session's writes."},
 }
 
 // String is the reason in snake_case, as metrics and the explain command show

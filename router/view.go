@@ -15,6 +15,9 @@ type Replica struct {
 	// Incarnation names the server that answered (server_uuid; on MariaDB
 	// server id, host, port and start time). Empty means unknown.
 	Incarnation string
+	// ID is the Incarnation as a number, the same in every process; 0 means
+	// unknown.
+	ID uint64
 	// Up: the last probe succeeded and no failure was reported since.
 	Up bool
 	// ReadOnly: the server refuses writes.
@@ -26,6 +29,10 @@ type Replica struct {
 	// FreshAsOf: every write that the primary acknowledged before this
 	// instant was there. Zero means unknown, which is never fresh.
 	FreshAsOf time.Time
+	// Shown is no less than what reads on the replica had seen by ShownAt.
+	// Zero ShownAt means unknown.
+	Shown   gtid.Set
+	ShownAt time.Time
 	// Weight is the relative share of reads; below 1 counts as 1.
 	Weight int
 	// Zone is where the replica is; Decide does not look at it.
@@ -40,6 +47,10 @@ type View struct {
 	Monitored bool
 	// PrimaryUp is for people and metrics: reads do not depend on it.
 	PrimaryUp bool
+	// PrimaryHas is what the primary had executed when it was asked at
+	// PrimaryAsked; empty where its transactions have no GTIDs.
+	PrimaryHas   gtid.Set
+	PrimaryAsked time.Time
 	// Replicas in an order that the owner of the View chooses;
 	// [Decision].Replica is an index into it.
 	Replicas []Replica
