@@ -91,3 +91,121 @@ func TestAsk(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Ensure that the primary is asked, too, that everybody who waits is told, and that a primary which takes no writes any
+// more is asked whom it follows.
+func TestAskPrimary(t *testing.T) {
+	readOnly := atomic.Pointer[string]{}
+	off, on := "0", "1"
+	readOnly.Store(&off)
+	var executed atomic.Int64
+	executed.Store(1)
+	primary := startFake(t, func(c *fakeConn) {
+		c.caps = allCaps
+		if !c.welcome() {
+			return
+		}
+		for {
+			switch q := c.command(); {
+			case q == "":
+				return
+			case len(q) > 4 && q[:4] == "SHOW":
+				c.rows("Source_UUID", "other", "Replica_IO_Running", "Yes", "Replica_SQL_Running", "Yes")
+			default:
+				c.rows(mysqlFacts("p", *readOnly.Load(), fmt.Sprintf("%s:1-%d", testUUID, executed.Load()), "ON")...)
+			}
+		}
+	})
+	f, err := NewFleet(Options{
+		Primary: ServerConfig{Address: primary.listener.Addr().String()},
+		Monitor: &Account{User: "monitor"}, Interval: time.Hour,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() { ended <- f.Run(ctx) }()
+	await := func(good func(*Snapshot) bool) *Snapshot {
+		t.Helper()
+		for {
+			s := f.Snapshot()
+			if good(s) {
+				return s
+			}
+			f.Ask()
+			select {
+			case <-s.Newer:
+			case err := <-ended:
+				t.Fatalf("the fleet ended: %v", err)
+			}
+		}
+	}
+	first := await(func(s *Snapshot) bool { return s.PrimaryUp })
+	if first.Clock.ID != ID("p") || first.Clock.Says.IsZero() || first.Clock.Answered.Before(first.Clock.Asked) {
+		t.Errorf("clock: %+v", first.Clock)
+	}
+	executed.Store(5)
+	want := mustGTID(t, testUUID+":1-5")
+	if s := await(func(s *Snapshot) bool { return s.PrimaryHas.Equal(want) }); !s.PrimaryAsked.After(first.PrimaryAsked) {
+		t.Errorf("asked at %v, and first at %v", s.PrimaryAsked, first.PrimaryAsked)
+	}
+	readOnly.Store(&on)
+	if s := await(func(s *Snapshot) bool { return s.PrimaryDemoted }); !s.PrimaryHas.IsEmpty() {
+		t.Errorf("a server that is not the primary says what the primary has: %v", s.PrimaryHas)
+	}
+	cancel()
+	if err := <-ended; err != nil {
+		t.Error(err)
+	}
+}
+
+// Ensure that a server whose position went back is another one from then on.
+func TestWentBack(t *testing.T) {
+	f, _ := newTestFleet(t, 1)
+	r := f.replicas[0]
+	id := func() uint64 { return f.Snapshot().Replicas[0].ID }
+	tell(f, r, replicaFacts(t, 5, 1))
+	first := id()
+	tell(f, r, replicaFacts(t, 6, 2))
+	if got := id(); got != first || got != ID("r") {
+		t.Errorf("it went on: got %x, want %x", got, first)
+	}
+	tell(f, r, replicaFacts(t, 4, 3))
+	second := id()
+	if second == first || second == 0 {
+		t.Errorf("it went back: got %x, want another one than %x", second, first)
+	}
+	mariadb := func(position string) *facts {
+		got := replicaFacts(t, 0, 4)
+		got.executed = mustMariaDB(t, position)
+		return got
+	}
+	tell(f, r, mariadb("0-1-9"))
+	third := id()
+	tell(f, r, mariadb("0-2-10"))
+	if got := id(); got != third {
+		t.Errorf("it follows another primary: got %x, want %x", got, third)
+	}
+	tell(f, r, mariadb("0-2-9"))
+	if got := id(); got == third {
+		t.Error("it went back, and is the same")
+	}
+}
+
+func TestParseOwned(t *testing.T) {
+	for text, want := range map[string]string{
+		"":                             "",
+		testUUID + ":5#7":              testUUID + ":5",
+		testUUID + ":5#7:8#12:tag:1#3": testUUID + ":5:8:tag:1",
+		testUUID + ":5#7,\n" + testUUID[:35] + "3:1#9": testUUID + ":5," + testUUID[:35] + "3:1",
+	} {
+		got, err := parseOwned(text)
+		if err != nil || !got.Equal(mustGTID(t, want)) {
+			t.Errorf("%q: got %q, %v", text, got, err)
+		}
+	}
+	if got, err := parseOwned(testUUID + ":#7"); err == nil {
+		t.Errorf("got %q", got)
+	}
+}

@@ -61,6 +61,25 @@ type Snapshot struct {
 	// Incarnation of the primary that says that each of its transactions gets a GTID; "" where that is not so or not
 	// known.
 	GTIDPrimary string
+	// Clock is what is known of the primary's clock.
+	Clock Clock
+	// Newer is closed when there is a newer snapshot.
+	Newer <-chan struct{}
+}
+
+// Clock is a reading of the primary's clock: it showed Says at a moment between Asked and Answered of ours. ID is that of
+// the server; 0: nothing is known.
+type Clock struct {
+	ID                    uint64
+	Asked, Answered, Says time.Time
+}
+
+// primaryClock is the reading of the server with this identity.
+func (f *facts) primaryClock(identity uint64) Clock {
+	if f.clock.IsZero() {
+		return Clock{}
+	}
+	return Clock{ID: identity, Asked: f.sent, Answered: f.got, Says: f.clock}
 }
 
 // Fleet is the primary and the replicas, and what is known about them. Safe for concurrent use.
@@ -74,7 +93,8 @@ type Fleet struct {
 	mu       sync.Mutex // guards what follows, and the members' knowledge
 	primary  *member
 	replicas []*member
-	history  history // of the primary
+	history  history       // of the primary
+	newer    chan struct{} // of the newest snapshot
 }
 
 // member is a server of the fleet and what is known about it.
@@ -86,6 +106,7 @@ type member struct {
 
 	// Guarded by Fleet.mu.
 	facts    *facts // the newest good answer; nil: none yet
+	identity uint64 // of the server that gave it
 	err      error  // why it does not count as up; nil when it does, or was never asked
 	asked    bool   // a question was answered, or failed
 	failures int    // of questions, in a row

@@ -2,10 +2,13 @@ package backend
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net"
 	"os"
+	"strconv"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
@@ -43,18 +46,24 @@ func (f *Fleet) Failed(s *Server, err error) {
 	}
 }
 
-// Ask makes every replica that is up be asked for its position soon: a read had to go to the primary because no replica
-// was known to have what its session must see. However many reads want to know, one question a replica is under way.
+// Ask makes the primary, and every replica that is up, be asked for its position soon: a read has to go to the primary, or
+// waits, because no replica is known to have what its session must see. The questions are sent after this moment. However
+// many reads want to know, one question a server is under way.
 func (f *Fleet) Ask() {
 	snap := f.snapshot.Load()
+	f.primary.ask()
 	for i := range snap.Replicas {
-		if !snap.Replicas[i].Up {
-			continue
+		if snap.Replicas[i].Up {
+			f.replicas[i].ask()
 		}
-		select {
-		case f.replicas[i].want <- struct{}{}:
-		default:
-		}
+	}
+}
+
+// ask makes m be asked for its position soon.
+func (m *member) ask() {
+	select {
+	case m.want <- struct{}{}:
+	default:
 	}
 }
 
@@ -92,12 +101,33 @@ func (f *Fleet) learn(m *member, reports uint64, got *facts, err error) {
 		if m.role == RolePrimary {
 			f.learnPrimary(m.facts, got)
 		}
-		m.facts = got
+		m.take(got)
 	}
 	if err != nil || m.reports == reports {
 		f.setError(m, err)
 	}
 	f.publish()
+}
+
+// take makes got what is known of m. A position that went back (a restore, a reset) makes it another server than it was:
+// what reads have seen there is not there any more.
+func (m *member) take(got *facts) {
+	switch before := m.facts; {
+	case before == nil || before.incarnation != got.incarnation:
+		m.identity = ID(got.incarnation)
+	case !got.executed.Contains(before.executed) && !got.executed.SilentOn(before.executed):
+		m.identity = ID(got.incarnation + "/" + strconv.FormatUint(m.identity, 16))
+	}
+	m.facts = got
+}
+
+// ID is the number of an incarnation of a server, the same in every process.
+func ID(incarnation string) uint64 {
+	if incarnation == "" {
+		return 0
+	}
+	sum := sha256.Sum256([]byte(incarnation))
+	return max(binary.BigEndian.Uint64(sum[:]), 1)
 }
 
 // learnPrimary takes in the primary's newest position. What an earlier incarnation had says nothing about this one, and
@@ -130,12 +160,17 @@ func (f *Fleet) setError(m *member, err error) {
 
 // publish makes a new snapshot of what is known. The caller holds f.mu, except NewFleet.
 func (f *Fleet) publish() {
-	s := &Snapshot{Primary: f.primary.server}
+	newer := make(chan struct{})
+	s := &Snapshot{Primary: f.primary.server, Newer: newer}
 	s.Monitored = f.options.Monitor != nil
 	s.PrimaryReason = f.primaryProblem()
 	s.PrimaryUp = s.PrimaryReason == ""
 	if m := f.primary; m.facts != nil {
 		s.PrimaryDemoted = notPrimary(m.facts)
+		s.Clock = m.facts.primaryClock(m.identity)
+		if s.PrimaryAsked = m.facts.sent; !s.PrimaryDemoted {
+			s.PrimaryHas = m.facts.has
+		}
 		if m.err == nil && !m.facts.byFile && !m.facts.written.IsEmpty() {
 			s.GTIDPrimary = m.facts.incarnation
 		}
@@ -145,6 +180,10 @@ func (f *Fleet) publish() {
 		s.Replicas = append(s.Replicas, f.replica(m))
 	}
 	old := f.snapshot.Swap(s)
+	if f.newer != nil {
+		close(f.newer)
+	}
+	f.newer = newer
 	if old != nil && old.PrimaryUp && !s.PrimaryUp {
 		f.log.Error("no primary", "reason", s.PrimaryReason)
 	}
@@ -160,7 +199,10 @@ func (f *Fleet) replica(m *member) router.Replica {
 		return r
 	}
 	r.Incarnation, r.ReadOnly, r.Replicating, r.Executed = m.facts.incarnation, m.facts.readOnly, m.facts.replicating(), m.facts.executed
-	r.Up = m.err == nil
+	r.ID, r.Up = m.identity, m.err == nil
+	if !m.facts.shown.IsEmpty() {
+		r.Shown, r.ShownAt = m.facts.shown, m.facts.sent
+	}
 	if f.primary.facts == nil {
 		return r
 	}

@@ -18,7 +18,7 @@ const (
 	maxBackoff = 4 * time.Second
 	// minGap bounds how often reported failures make a server be asked.
 	minGap = 100 * time.Millisecond
-	// minWantGap bounds how often a replica is asked for its position because reads wait for it.
+	// minWantGap bounds how often a server is asked for its position because reads wait for it.
 	minWantGap = time.Millisecond
 )
 
@@ -122,11 +122,12 @@ func (m *monitor) askOnce(ctx context.Context, q question) (*facts, error) {
 	return f, err
 }
 
-// probe asks on the open connection. A replica that turns out to be another server than it was is asked for everything.
+// probe asks on the open connection. A server that turns out to be another one than it was is asked for everything, and so
+// is a primary that takes no writes any more.
 func (m *monitor) probe(ctx context.Context, q question) (*facts, error) {
 	if q == askPosition && m.last != nil {
-		f, err := probePosition(ctx, m.conn, m.last, m.fleet.now)
-		if err != nil || f.incarnation == m.last.incarnation {
+		f, err := probePosition(ctx, m.conn, m.member.role, m.last, m.fleet.now)
+		if err != nil || f.incarnation == m.last.incarnation && (m.member.role == RoleReplica || f.readOnly == m.last.readOnly) {
 			return f, err
 		}
 	}

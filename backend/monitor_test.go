@@ -3,6 +3,7 @@ package backend
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,9 +14,18 @@ import (
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 )
 
+// testClock is what every fake server's clock shows.
+const testClock = "1767225600.250000"
+
 // mysqlFacts are the values that askMySQL asks for.
 func mysqlFacts(incarnation, readOnly, executed, gtidMode string) []string {
-	return []string{"inc", incarnation, "uuid", incarnation, "ro", readOnly, "gtid", executed, "mode", gtidMode}
+	return []string{"inc", incarnation, "clock", testClock, "uuid", incarnation, "ro", readOnly, "owned", "", "gtid", executed, "mode", gtidMode}
+}
+
+// owning has the server commit what it said it owns just now.
+func owning(facts []string, owned string) []string {
+	facts[slices.Index(facts, "owned")+1] = owned
+	return facts
 }
 
 // serveFacts answers a monitor: facts, the replication status with these columns (none: no rows), and the binlog.
@@ -68,9 +78,11 @@ func newTestMonitor(t *testing.T, s *Server, role Role) *monitor {
 // Ensure that each kind of server is asked in its own words, and understood.
 func TestProbe(t *testing.T) {
 	const set = testUUID + ":1-9"
+	const owned = testUUID + ":20#7:21#8"
+	upper := mustGTID(t, set+":20-21")
 	mysqlStatus := []string{"Source_UUID", "src", "Replica_IO_Running", "Connecting", "Replica_SQL_Running", "Yes", "Relay_Source_Log_File", "binlog.000003", "Exec_Source_Log_Pos", "77"}
 	oldStatus := []string{"Master_UUID", "src", "Slave_IO_Running", "No", "Slave_SQL_Running", "Yes", "Relay_Master_Log_File", "", "Exec_Master_Log_Pos", "0", "Last_IO_Error", "no route"}
-	mariaFacts := []string{"inc", "m", "id", "3", "ro", "NO_LOCK", "slave", "0-1-8", "binlog", "0-1-9"}
+	mariaFacts := []string{"inc", "m", "clock", testClock, "id", "3", "ro", "NO_LOCK", "slave", "0-1-8", "binlog", "0-1-9", "state", "0-1-9"}
 	for _, row := range []struct {
 		name          string
 		version       string
@@ -81,8 +93,8 @@ func TestProbe(t *testing.T) {
 		problem       string
 	}{
 		{
-			name: "MySQL primary", version: "9.7.4", role: RolePrimary, facts: mysqlFacts("p", "0", set, "ON"),
-			want: facts{incarnation: "p", id: "p", written: mustGTID(t, set)},
+			name: "MySQL primary", version: "9.7.4", role: RolePrimary, facts: owning(mysqlFacts("p", "0", set, "ON"), owned),
+			want: facts{incarnation: "p", id: "p", written: upper, has: mustGTID(t, set)},
 		}, {
 			name: "MySQL primary without GTIDs", version: "8.4.0", role: RolePrimary, facts: mysqlFacts("p", "OFF", "", "OFF_PERMISSIVE"),
 			binlog: []string{"File", "binlog.000004", "Position", "198"},
@@ -91,17 +103,17 @@ func TestProbe(t *testing.T) {
 			name: "MySQL primary without a binlog", version: "5.7.44-log", role: RolePrimary, facts: mysqlFacts("p", "0", "", "OFF"),
 			want: facts{incarnation: "p", id: "p", byFile: true},
 		}, {
-			name: "MySQL replica as primary", version: "8.0.36", role: RolePrimary, facts: mysqlFacts("p", "1", set, "ON"), status: mysqlStatus,
-			want: facts{incarnation: "p", id: "p", readOnly: true, written: mustGTID(t, set), sources: []source{{id: "src", running: true, applied: mustFile(t, "binlog.000003", 77)}}},
+			name: "MySQL replica as primary", version: "8.0.36", role: RolePrimary, facts: owning(mysqlFacts("p", "1", set, "ON"), owned), status: mysqlStatus,
+			want: facts{incarnation: "p", id: "p", readOnly: true, written: upper, has: mustGTID(t, set), sources: []source{{id: "src", running: true, applied: mustFile(t, "binlog.000003", 77)}}},
 		}, {
-			name: "MySQL replica", version: "8.0.36", role: RoleReplica, facts: mysqlFacts("r", "1", set, "ON"), status: mysqlStatus,
-			want: facts{incarnation: "r", id: "r", readOnly: true, executed: mustGTID(t, set), sources: []source{{id: "src", running: true, applied: mustFile(t, "binlog.000003", 77)}}},
+			name: "MySQL replica", version: "8.0.36", role: RoleReplica, facts: owning(mysqlFacts("r", "1", set, "ON"), owned), status: mysqlStatus,
+			want: facts{incarnation: "r", id: "r", readOnly: true, executed: mustGTID(t, set), shown: upper, sources: []source{{id: "src", running: true, applied: mustFile(t, "binlog.000003", 77)}}},
 		}, {
-			name: "old MySQL replica, stopped", version: "5.7.44", role: RoleReplica, facts: mysqlFacts("r", "ON", set, "ON"), status: oldStatus,
-			want: facts{incarnation: "r", id: "r", readOnly: true, executed: mustGTID(t, set), sources: []source{{id: "src", problem: "no route"}}},
+			name: "old MySQL replica, stopped", version: "5.7.44", role: RoleReplica, facts: owning(mysqlFacts("r", "ON", set, "ON"), owned), status: oldStatus,
+			want: facts{incarnation: "r", id: "r", readOnly: true, executed: mustGTID(t, set), shown: upper, sources: []source{{id: "src", problem: "no route"}}},
 		}, {
-			name: "MariaDB primary", version: "5.5.5-10.11.19-MariaDB", role: RolePrimary, facts: []string{"inc", "m", "id", "3", "ro", "0", "slave", "0-1-8", "binlog", "0-1-9"},
-			want: facts{incarnation: "m", id: "3", written: mustMariaDB(t, "0-1-9")},
+			name: "MariaDB primary", version: "5.5.5-10.11.19-MariaDB", role: RolePrimary, facts: []string{"inc", "m", "clock", testClock, "id", "3", "ro", "0", "slave", "0-1-8", "binlog", "0-3-9", "state", "0-1-7,0-3-9"},
+			want: facts{incarnation: "m", id: "3", written: mustMariaDB(t, "0-3-9"), has: mustMariaDB(t, "0-1-8,0-3-9")},
 		}, {
 			name: "MariaDB replica", version: "12.1.2-MariaDB", role: RoleReplica, facts: mariaFacts,
 			status: []string{"Master_Server_Id", "1", "Slave_IO_Running", "Yes", "Slave_SQL_Running", "Yes"},
@@ -127,8 +139,12 @@ func checkFacts(t *testing.T, got, want *facts) {
 	if got.incarnation != want.incarnation || got.id != want.id || got.readOnly != want.readOnly || got.byFile != want.byFile || len(got.sources) != len(want.sources) {
 		t.Fatalf("got %+v, want %+v", got, want)
 	}
-	if !got.executed.Equal(want.executed) || !got.written.Equal(want.written) {
-		t.Errorf("got executed %v, written %v; want %v, %v", got.executed, got.written, want.executed, want.written)
+	if !got.executed.Equal(want.executed) || !got.written.Equal(want.written) || !got.shown.Equal(want.shown) || !got.has.Equal(want.has) {
+		t.Errorf("got executed %v, shown %v, written %v, has %v; want %v, %v, %v, %v",
+			got.executed, got.shown, got.written, got.has, want.executed, want.shown, want.written, want.has)
+	}
+	if want := time.Date(2026, 1, 1, 0, 0, 0, 25e7, time.UTC); !got.clock.Equal(want) {
+		t.Errorf("clock: got %v, want %v", got.clock, want)
 	}
 	for i, s := range got.sources {
 		w := want.sources[i]

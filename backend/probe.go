@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/stickyproxy/stickyproxy/gtid"
@@ -25,9 +26,12 @@ type facts struct {
 	incarnation string
 	id          string // how replicas name it as their source: server_uuid, on MariaDB server_id
 	readOnly    bool
-	executed    gtid.Set // of a replica: what reads see
-	written     gtid.Set // of the primary: a position that has every write acknowledged before sent; empty: unknown
-	byFile      bool     // written is a file and an offset, because not every write has a GTID
+	clock       time.Time // what the server's clock showed between sent and got
+	executed    gtid.Set  // of a replica: what reads see
+	shown       gtid.Set  // of a replica: no less than what reads had seen before sent; empty: unknown
+	written     gtid.Set  // of the primary: no less than what was acknowledged, or seen by anybody, before sent; empty: unknown
+	has         gtid.Set  // of the primary: the transactions that it has, and no others; empty: unknown
+	byFile      bool      // written is a file and an offset, because not every write has a GTID
 	sources     []source
 }
 
@@ -84,15 +88,15 @@ func probe(ctx context.Context, c *Conn, role Role, now func() time.Time) (*fact
 	return f, nil
 }
 
-// probePosition asks a replica for its position, and takes the rest from its last answer.
-func probePosition(ctx context.Context, c *Conn, last *facts, now func() time.Time) (*facts, error) {
+// probePosition asks a server for its position, and takes the rest from its last answer.
+func probePosition(ctx context.Context, c *Conn, role Role, last *facts, now func() time.Time) (*facts, error) {
 	f := *last
 	f.sent = now()
 	ask := askMySQL
 	if c.MariaDB {
 		ask = askMariaDB
 	}
-	if err := ask(ctx, c, RoleReplica, &f); err != nil {
+	if err := ask(ctx, c, role, &f); err != nil {
 		return nil, err
 	}
 	f.got = now()
@@ -108,45 +112,85 @@ func (f *facts) gotOr(other time.Time) time.Time {
 }
 
 // askMariaDB asks for what needs no privilege. The primary's position is gtid_binlog_pos: a transaction is there before
-// it is acknowledged. The replica's is gtid_slave_pos, where it comes only when reads see it.
+// it is acknowledged, and before anybody sees it. The replica's is gtid_slave_pos, where it comes only when reads see it.
+// Both name the last writer of a domain only; what the primary has of earlier ones is in gtid_binlog_state, and in the
+// gtid_slave_pos of the time when it was a replica itself.
 // https://mariadb.com/kb/en/gtid/#system-variables-related-to-gtid
 func askMariaDB(ctx context.Context, c *Conn, role Role, f *facts) error {
-	row, err := askRow(ctx, c, "SELECT "+incarnationMariaDB+", @@global.server_id, @@global.read_only, @@global.gtid_slave_pos, @@global.gtid_binlog_pos")
+	row, err := askRow(ctx, c, "SELECT "+incarnationMariaDB+
+		", UNIX_TIMESTAMP(NOW(6)), @@global.server_id, @@global.read_only, @@global.gtid_slave_pos, @@global.gtid_binlog_pos, @@global.gtid_binlog_state")
 	if err != nil {
 		return err
 	}
-	f.incarnation, f.id, f.readOnly = row[0], row[1], isOn(row[2])
-	if role == RolePrimary {
-		f.written, err = gtid.ParseMariaDB(row[4])
-	} else {
-		f.executed, err = gtid.ParseMariaDB(row[3])
+	f.incarnation, f.clock, f.id, f.readOnly = row[0], unixTime(row[1]), row[2], isOn(row[3])
+	applied, err := gtid.ParseMariaDB(row[4])
+	if err != nil || role == RoleReplica {
+		f.executed = applied
+		return err
 	}
+	if f.written, err = gtid.ParseMariaDB(row[5]); err != nil {
+		return err
+	}
+	logged, err := gtid.ParseMariaDB(row[6])
+	f.has = logged.Union(applied)
 	return err
 }
 
-// askMySQL asks for what needs no privilege, and of a primary where some writes have no GTID for its binlog.
+// askMySQL asks for what needs no privilege, and of a primary where some writes have no GTID for its binlog. A
+// transaction can be seen a moment before it is in gtid_executed: then it is in gtid_owned, which is therefore read
+// first.
 // https://dev.mysql.com/doc/refman/en/replication-options-gtids.html
 func askMySQL(ctx context.Context, c *Conn, role Role, f *facts) error {
-	row, err := askRow(ctx, c, "SELECT "+incarnationMySQL+", @@server_uuid, @@global.read_only, @@global.gtid_executed, @@global.gtid_mode")
+	row, err := askRow(ctx, c, "SELECT "+incarnationMySQL+
+		", UNIX_TIMESTAMP(NOW(6)), @@server_uuid, @@global.read_only, @@global.gtid_owned, @@global.gtid_executed, @@global.gtid_mode")
 	if err != nil {
 		return err
 	}
-	f.incarnation, f.id, f.readOnly = row[0], row[1], isOn(row[2])
-	executed, err := gtid.ParseMySQL(row[3])
+	f.incarnation, f.clock, f.id, f.readOnly = row[0], unixTime(row[1]), row[2], isOn(row[3])
+	owned, err := parseOwned(row[4])
+	if err != nil {
+		return err
+	}
+	executed, err := gtid.ParseMySQL(row[5])
 	if err != nil {
 		return err
 	}
 	if role == RoleReplica {
-		f.executed = executed
+		f.executed, f.shown = executed, executed.Union(owned)
 		return nil
 	}
-	if row[4] == "ON" {
-		f.written = executed
+	f.written, f.has, f.byFile = executed.Union(owned), executed, false
+	if row[6] == "ON" {
 		return nil
 	}
-	f.byFile = true
+	f.has, f.byFile = gtid.Set{}, true
 	f.written, err = askBinlog(ctx, c)
 	return err
+}
+
+// parseOwned reads @@gtid_owned: a GTID set in which each number is followed by the threads that have it, "#7".
+func parseOwned(text string) (gtid.Set, error) {
+	if !strings.Contains(text, "#") {
+		return gtid.ParseMySQL(text)
+	}
+	plain := make([]byte, 0, len(text))
+	thread := false
+	for _, c := range []byte(text) {
+		thread = c == '#' || thread && '0' <= c && c <= '9'
+		if !thread {
+			plain = append(plain, c)
+		}
+	}
+	return gtid.ParseMySQL(string(plain))
+}
+
+// unixTime reads seconds and a fraction; the zero time if they are none.
+func unixTime(s string) time.Time {
+	seconds, err := strconv.ParseFloat(s, 64)
+	if err != nil || seconds <= 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(int64(seconds * 1e6))
 }
 
 // askBinlog asks for the end of the server's binlog; the empty position where there is none. It needs REPLICATION
