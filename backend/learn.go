@@ -199,7 +199,7 @@ func (f *Fleet) replica(m *member) router.Replica {
 		return r
 	}
 	r.Incarnation, r.ReadOnly, r.Replicating, r.Executed = m.facts.incarnation, m.facts.readOnly, m.facts.replicating(), m.facts.executed
-	r.ID, r.Up = m.identity, m.err == nil
+	r.ID, r.Up, r.AskedAt = m.identity, m.err == nil, m.facts.sent
 	if !m.facts.shown.IsEmpty() {
 		r.Shown, r.ShownAt = m.facts.shown, m.facts.sent
 	}

@@ -74,6 +74,8 @@ type request struct {
 	victim  *conn      // of a KILL that ends a client's connection
 	reason  router.Reason
 	start   time.Time // when it had arrived
+	wait    waiting
+	saw     router.Need // what it had to see when its server was chosen
 
 	failure  *mysqlwire.Error // the ERR packet that ended it, nil if it succeeded
 	verbatim bool             // the server says what the client wants to be told, and nothing else
@@ -300,7 +302,7 @@ func (c *conn) close() {
 }
 
 // decide says where the statement of r goes.
-func (c *conn) decide(r *request, view *router.View, tried uint64) router.Decision {
+func (c *conn) decide(r *request, snap *backend.Snapshot, tried uint64) router.Decision {
 	q := &c.query
 	q.Statement = r.class
 	if r.class.Kind == router.BeginReadOnly && !c.state.attached && !c.state.readsCommitted() {
@@ -309,16 +311,33 @@ func (c *conn) decide(r *request, view *router.View, tried uint64) router.Decisi
 	if q.Held = c.held(); q.Held == router.ReasonNone && c.route() == routePrimary {
 		q.Held = router.ReasonHint
 	}
+	starting := len(c.pins.current()) > 0 && !c.srv.settled(r.start, snap) // which may raise the need
 	q.Need = c.pins.need()
+	if starting || c.policy.Scope == ScopeFleet {
+		q.Need.AsOf = r.start
+	}
+	r.saw = q.Need
 	q.Mode, q.Window, q.MaxLag = c.mode, c.srv.o.Window, c.srv.o.MaxLag
 	q.Now = r.start
+	if r.wait.waited || r.wait.over {
+		q.Now = c.srv.now()
+	}
 	q.Prefer = ""
 	if c.replica != nil {
 		q.Prefer = c.replica.Incarnation
 	}
 	q.Tried = tried
 	q.Rand = rand.Uint64()
-	return router.Decide(q, view)
+	d := router.Decide(q, &snap.View)
+	switch {
+	case d.Replica >= 0:
+		q.PreferAt = d.Replica
+	case starting && passes(d.Reason):
+		d.Reason = router.ReasonStarting
+	default:
+		d.Reason = c.lost(r, snap, d.Reason)
+	}
+	return d
 }
 
 // held is why state of this connection keeps reads on the primary.

@@ -30,6 +30,9 @@ func (c *conn) served(l *link, r *request, err error) error {
 	if err != nil {
 		return c.refusedOr(err)
 	}
+	if l == c.primary && passes(r.reason) {
+		c.srv.o.Fleet.Ask() // the session's next read needs what the primary had when this one ended
+	}
 	if f := c.srv.trace.Query; f != nil && l != nil {
 		f(l.replica, r.reason, c.srv.now().Sub(r.start))
 	}
@@ -56,12 +59,14 @@ func (c *conn) attempt(r *request) (*link, error) {
 	snap := c.srv.o.Fleet.Snapshot()
 	var tried uint64
 	for {
-		d := c.decide(r, &snap.View, tried)
+		d := c.decide(r, snap, tried)
 		r.reason = d.Reason
 		if d.Replica < 0 {
-			if d.Reason == router.ReasonReplicaBehind {
-				c.srv.o.Fleet.Ask()
+			if newer := c.sooner(r, snap, d.Reason); newer != nil {
+				snap = newer
+				continue
 			}
+			c.waited(r, false)
 			return c.onPrimary(r)
 		}
 		if l := c.replica; l != nil && !l.is(snap.Servers[d.Replica], snap.Replicas[d.Replica].Incarnation) &&
@@ -69,6 +74,7 @@ func (c *conn) attempt(r *request) (*link, error) {
 			r.reason = router.ReasonOpenCursor // it would be lost with the connection to this replica
 			return c.onPrimary(r)
 		}
+		c.waited(r, true)
 		r.movable = true
 		err := c.onReplica(r, snap, d.Replica)
 		if err == nil {

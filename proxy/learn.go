@@ -30,8 +30,12 @@ func (c *conn) finish(l *link, r *request) {
 	if r.victim != nil && !failed {
 		_ = r.victim.nc.Close() // whoever reads the OK may try it at once; its goroutine closes the rest
 	}
+	nothing := false
 	if !l.replica {
-		c.wrote(l, r)
+		nothing = c.wrote(l, r)
+	}
+	if r.rows || failed || nothing {
+		c.noteRead(l, r, c.srv.now())
 	}
 }
 
@@ -52,8 +56,9 @@ func (c *conn) setOption(payload []byte) {
 const obscure = opaque | router.Begins | router.Ends | router.CommitsImplicitly | router.XA
 
 // wrote records what is known of writes after a request on the primary. An ERR packet reports no GTID, does not say that
-// nothing was written, and does not tell whether a transaction is open now.
-func (c *conn) wrote(l *link, r *request) {
+// nothing was written, and does not tell whether a transaction is open now. Nothing says that it is certain that nothing
+// was written.
+func (c *conn) wrote(l *link, r *request) (nothing bool) {
 	failed := r.failure != nil
 	if !c.pins.gtids.IsEmpty() || c.pins.doubt {
 		c.pins.begin() // its text may not have told: the COMMIT of what a failed CALL had begun
@@ -62,7 +67,7 @@ func (c *conn) wrote(l *link, r *request) {
 		c.pins.doubt = true
 	}
 	if c.pins.writing && !l.inTransaction() {
-		c.endWrite(l, r)
+		nothing = c.endWrite(l, r)
 	}
 	if failed && r.class.Effects.Any(router.Calls|router.Executes) {
 		l.unsure = true
@@ -70,20 +75,22 @@ func (c *conn) wrote(l *link, r *request) {
 	if !l.inTransaction() {
 		c.pins.forget()
 	}
+	return nothing
 }
 
 // endWrite ends the write that is under way.
-func (c *conn) endWrite(l *link, r *request) {
+func (c *conn) endWrite(l *link, r *request) (nothing bool) {
 	failed := r.failure != nil
 	if !failed && c.wroteNothing(l, r) {
 		c.pins.none()
-		return
+		return true
 	}
 	opaque := c.primary.MariaDB && (r.class.Multi || r.class.Effects.Any(opaque)) // it reports the last GTID only
 	proven := c.pins.end(c.srv.now(), failed || opaque || r.untold)
 	if f := c.srv.trace.Pinned; f != nil {
 		f(proven)
 	}
+	return false
 }
 
 // wroteNothing reports whether it is certain that a statement which might have written, and succeeded, has committed

@@ -15,6 +15,7 @@ import (
 type link struct {
 	*backend.Conn
 	in      *mysqlwire.Reader
+	id      uint64 // of the server, as reads are noted
 	replica bool
 	status  mysqlwire.Status // at the end of its last response that told
 	unsure  bool             // a transaction may have been begun or ended since
@@ -31,6 +32,7 @@ func newLink(b *backend.Conn, replica bool, version uint64) *link {
 	return &link{
 		Conn:    b,
 		in:      mysqlwire.NewReader(b.Conn),
+		id:      backend.ID(b.Incarnation),
 		replica: replica,
 		status:  mysqlwire.Status(b.Status),
 		version: version,

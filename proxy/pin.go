@@ -79,7 +79,10 @@ func (p *pins) current() []session.Key {
 // need is what a read must see.
 func (p *pins) need() router.Need {
 	n := p.sees()
-	return router.Need{Writing: n.Writing > 0, GTID: n.GTID, WroteAt: n.WroteAt, UnprovenAt: n.UnprovenAt}
+	return router.Need{
+		Writing: n.Writing > 0, GTID: n.GTID, Since: n.Since, WroteAt: n.WroteAt, UnprovenAt: n.UnprovenAt,
+		ReadAt: n.ReadAt, ReadBy: n.ReadBy,
+	}
 }
 
 // sees is what the statement that is being served must see.
@@ -95,7 +98,31 @@ func (p *pins) sees() session.Need {
 	if p.borne {
 		n = n.Merge(p.local.Need())
 	}
+	if p.global {
+		l := p.local.Need()
+		n.ReadAt, n.ReadBy = l.ReadAt, l.ReadBy
+	}
 	return n
+}
+
+// read notes a read that ended. The reads of everybody are not those of one: each connection keeps to its replica.
+func (p *pins) read(r session.Read) {
+	keys := p.current()
+	if p.global || len(keys) == 0 {
+		p.local.Read(r)
+		return
+	}
+	for _, k := range keys {
+		p.store.Read(k, r)
+	}
+}
+
+// release ends the wait for writes that the primary lost.
+func (p *pins) release(was, left gtid.Set) {
+	for _, k := range p.current() {
+		p.store.Release(k, was, left)
+	}
+	p.local.Release(was, left)
 }
 
 // pin acts as if they had written just now.

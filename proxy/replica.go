@@ -20,6 +20,7 @@ func (c *conn) onReplica(r *request, snap *backend.Snapshot, i int) error {
 		return elsewhere{err: err}
 	}
 	l := c.replica
+	l.id = snap.Replicas[i].ID
 	if l.version != c.state.version {
 		if err := c.bringUpToDate(l); err != nil {
 			c.dropReplica()

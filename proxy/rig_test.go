@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net"
+	"runtime"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -131,20 +132,21 @@ type scriptedFleet struct {
 	info     atomic.Pointer[error] // why the primary's greeting is not known
 
 	mu     sync.Mutex
+	newer  chan struct{}
 	failed []string // addresses of servers that failed, and whether it was their fault
 }
 
 func newScriptedFleet(r *rig) *scriptedFleet {
-	s := &backend.Snapshot{Primary: r.primary.backend, GTIDPrimary: r.primary.name}
+	f := &scriptedFleet{newer: make(chan struct{})}
+	s := &backend.Snapshot{Primary: r.primary.backend, GTIDPrimary: r.primary.name, Newer: f.newer}
 	s.Monitored, s.PrimaryUp = true, true
 	for _, replica := range r.replicas {
 		s.Servers = append(s.Servers, replica.backend)
 		s.Replicas = append(s.Replicas, router.Replica{
 			Name: replica.name, Incarnation: replica.name, Up: true, ReadOnly: true, Replicating: true, Weight: 1,
-			FreshAsOf: clockStart.Add(time.Hour),
+			FreshAsOf: clockStart.Add(time.Hour), ID: backend.ID(replica.name),
 		})
 	}
-	f := &scriptedFleet{}
 	f.snapshot.Store(s)
 	return f
 }
@@ -175,10 +177,34 @@ func (f *scriptedFleet) failures() int {
 
 // change publishes a snapshot that differs from the last one.
 func (f *scriptedFleet) change(edit func(*backend.Snapshot)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	s := *f.snapshot.Load()
 	s.Replicas = slices.Clone(s.Replicas)
 	edit(&s)
+	older := f.newer
+	f.newer = make(chan struct{})
+	s.Newer = f.newer
 	f.snapshot.Store(&s)
+	if older != nil {
+		close(older)
+	}
+}
+
+// fresh says as of when every replica is fresh.
+func (f *scriptedFleet) fresh(at time.Time) {
+	f.change(func(s *backend.Snapshot) {
+		for i := range s.Replicas {
+			s.Replicas[i].FreshAsOf = at
+		}
+	})
+}
+
+// awaitAsked returns when the fleet was asked so often.
+func (f *scriptedFleet) awaitAsked(n int32) {
+	for f.asks.Load() < n {
+		runtime.Gosched()
+	}
 }
 
 // executed says what every replica has executed.

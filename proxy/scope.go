@@ -11,9 +11,12 @@ const (
 	// ScopeGlobal: all that were made through this proxy. Every client works for one session, so that unmodified
 	// applications may write on one connection of their pool and read on another. Writes made elsewhere are not covered.
 	ScopeGlobal
+	// ScopeFleet: all that were acknowledged anywhere before the read arrived. Servers are asked for their positions
+	// after that, one question for all reads that arrived before it was sent: the price is a round trip or two.
+	ScopeFleet
 )
 
-var scopeNames = [...]string{"session", "global"}
+var scopeNames = [...]string{"session", "global", "fleet"}
 
 // String is the scope as the configuration writes it.
 func (s Scope) String() string { return scopeNames[s] }
@@ -25,5 +28,5 @@ func ParseScope(text string) (Scope, error) {
 			return Scope(i), nil
 		}
 	}
-	return ScopeSession, fmt.Errorf("unknown scope %q: want session or global", text)
+	return ScopeSession, fmt.Errorf("unknown scope %q: want session, global or fleet", text)
 }

@@ -42,6 +42,12 @@ type Options struct {
 
 	Window time.Duration // how long a write whose GTID is not known keeps a session on the primary; 0 is 15 s
 	MaxLag time.Duration // how old a replica's data may be; 0 is 30 s
+	Wait   time.Duration // how long a read may wait for a replica to have what it must see before it goes to the primary
+
+	// Earlier is how long after New another process may still be serving clients of the same sessions, as one does that
+	// this one replaces. Until then, reads of sessions with a name need what the primary has when they arrive. 0: there
+	// is none.
+	Earlier time.Duration
 
 	ConnectTimeout time.Duration // for a client's login and for a connection to a server; 0 is 10 s
 	MaxConnections int           // more clients get error 1040; 0 is no limit
@@ -110,6 +116,11 @@ type Server struct {
 	known     atomic.Pointer[gtid.Set] // what the primary knew of when a token had to be told from one of another cluster
 	served    sync.WaitGroup           // a goroutine a client
 
+	waiting   atomic.Int32 // reads that wait for a replica
+	started   time.Time
+	isSettled atomic.Bool
+	settling  sync.Once
+
 	watching sync.Once
 	watched  sync.WaitGroup // the goroutine of watch
 
@@ -141,6 +152,7 @@ func New(o Options) (*Server, error) {
 		farewells: make(chan struct{}, maxFarewells), reaching: make(chan struct{}, maxReaching),
 		listeners: make(map[net.Listener]struct{}), clients: make(map[*client]struct{}),
 	}
+	s.started = s.now()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.admission = Admission{Accounts: accounts, Timeout: o.ConnectTimeout, Key: RSAKey(), Connect: s.connectPrimary, patience: newPatience(o.Now)}
 	s.lastID.Store(firstID)

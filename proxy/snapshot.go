@@ -86,7 +86,7 @@ func (c *conn) stillProven(r *request) bool {
 		return true
 	}
 	snap := c.srv.o.Fleet.Snapshot()
-	d := c.decide(r, &snap.View, 0)
+	d := c.decide(r, snap, 0)
 	return d.Replica >= 0 && c.replica.is(snap.Servers[d.Replica], snap.Replicas[d.Replica].Incarnation)
 }
 

@@ -17,13 +17,19 @@ func (c *conn) token() mysqlwire.Text {
 	if c.mode != router.GTID { // there, no time is ever proof
 		n = n.Live(c.srv.now().Add(-max(c.srv.o.Window, c.srv.o.MaxLag)))
 	}
-	text := n.Token(session.Clock{})
+	text := n.Token(c.clock())
 	return mysqlwire.Text{Value: text, Null: text == ""}
+}
+
+// clock is what is known of the primary's clock, by which tokens tell times.
+func (c *conn) clock() session.Clock {
+	k := c.srv.o.Fleet.Snapshot().Clock
+	return session.Clock{ID: uint32(k.ID), Asked: k.Asked, Answered: k.Answered, Says: k.Says}
 }
 
 // readToken returns what a token asks for. One of another cluster is an error: nothing here could ever satisfy it.
 func (c *conn) readToken(text string) (session.Need, *mysqlwire.Error) {
-	n, err := session.ParseToken(text, c.srv.now(), session.Clock{})
+	n, err := session.ParseToken(text, c.srv.now(), c.clock())
 	if err != nil {
 		var bad *session.TokenError
 		if errors.As(err, &bad) {

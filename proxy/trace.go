@@ -20,4 +20,8 @@ type Trace struct {
 	LoginFailed func(err error)
 	// Pinned: a write ended and its session was pinned; proven says that its GTID is known.
 	Pinned func(proven bool)
+	// Waited: a read waited for a replica to have what it must see, for so long, and was served by one or not.
+	Waited func(served bool, d time.Duration)
+	// Lost: a session's write is gone, and the session was set free.
+	Lost func()
 }

@@ -25,7 +25,9 @@ type Replica struct {
 	// Replicating: the replication threads run.
 	Replicating bool
 	// Executed is what the replica had executed when it was asked.
+	// The question was sent at AskedAt.
 	Executed gtid.Set
+	AskedAt  time.Time
 	// FreshAsOf: every write that the primary acknowledged before this
 	// instant was there. Zero means unknown, which is never fresh.
 	FreshAsOf time.Time

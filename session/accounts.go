@@ -93,6 +93,16 @@ func (a *accounts) raise(number int, r record) bool {
 	return true
 }
 
+// raiseAll merges o into the start and every floor.
+func (a *accounts) raiseAll(o record) {
+	a.start = a.start.merge(o)
+	for i := range a.list {
+		if a.list[i].floored {
+			a.list[i].floor = a.list[i].floor.merge(o)
+		}
+	}
+}
+
 // drop ends a floor of which nothing counts any more: its times have expired and
 // its GTIDs are those of the start.
 func (a *accounts) drop(number int, oldest stamp) {

@@ -22,7 +22,7 @@ func newID(account int, hash uint64) id {
 func (i id) account() int { return int(i >> hashBits) }
 
 // shard is the records and floors of a part of the keys, under one lock. All
-// methods but open want mu to be held.
+// methods but open and raiseAll want mu to be held.
 type shard struct {
 	mu       sync.Mutex
 	capacity int
@@ -71,6 +71,17 @@ func (s *shard) update(account string, hash uint64, oldest stamp, f func(record)
 	s.records.Add(key, r)
 	s.writing += inFlight(r) - inFlight(old)
 	s.trim(oldest)
+}
+
+// raiseAll adds o to every record, floor and record to come.
+func (s *shard) raiseAll(o record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.accounts.raiseAll(o)
+	for _, key := range s.records.Keys() { // from the oldest, so that the order stays
+		r, _ := s.records.Peek(key)
+		s.records.Add(key, r.merge(o))
+	}
 }
 
 func inFlight(r record) int { return int(min(r.writing, 1)) }

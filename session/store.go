@@ -175,6 +175,16 @@ func (s *Store) Raise(k Key, n Need) {
 	s.update(k, func(r record) record { return r.merge(o) })
 }
 
+// RaiseAll adds n to what every session must see, known or not. It takes a few
+// milliseconds for each 10,000 records, shard by shard, and is meant for the moment
+// when it becomes known what was written through an earlier process.
+func (s *Store) RaiseAll(n Need) {
+	o := s.epoch.record(n)
+	for i := range s.shards {
+		s.shards[i].raiseAll(o)
+	}
+}
+
 // Release ends the session's wait for transactions that were lost or never were:
 // where it must see the GTIDs was, it must only see left from now on. A session that
 // has written meanwhile is not touched.
