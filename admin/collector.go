@@ -2,6 +2,7 @@ package admin
 
 import (
 	"runtime"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
@@ -23,6 +24,15 @@ var (
 	retriesDesc = prometheus.NewDesc("stickyproxy_replica_retries_total",
 		"Reads that ran elsewhere after a replica refused them, or failed before it answered.",
 		[]string{"cause"}, nil)
+	waitsDesc = prometheus.NewDesc("stickyproxy_read_waits_total",
+		"Reads that waited for a replica to have what they must see, by where they were answered then.",
+		[]string{"target"}, nil)
+	waitedDesc = prometheus.NewDesc("stickyproxy_read_wait_seconds_total",
+		"How long reads have waited for a replica, all together.", nil, nil)
+	lostDesc = prometheus.NewDesc("stickyproxy_writes_lost_total",
+		"Sessions that were set free of a write because the primary does not have it any more.", nil, nil)
+	unprovenDesc = prometheus.NewDesc("stickyproxy_unproven_reads_total",
+		"Reads that a replica served although it was not proven that it has all that their sessions must see.", nil, nil)
 	loginFailuresDesc = prometheus.NewDesc("stickyproxy_login_failures_total",
 		"Clients that did not get in.", nil, nil)
 	sessionsDesc = prometheus.NewDesc("stickyproxy_sessions",
@@ -69,7 +79,8 @@ func newRegistry(m *Metrics, s *Sources) *prometheus.Registry {
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		queriesDesc, connectionsDesc, connectionsTotalDesc, loginFailuresDesc,
-		pinsDesc, retriesDesc, sessionsDesc, upDesc, lagDesc, lagKnownDesc, findingsDesc, drainingDesc, buildDesc,
+		pinsDesc, retriesDesc, waitsDesc, waitedDesc, lostDesc, unprovenDesc, sessionsDesc, upDesc, lagDesc, lagKnownDesc,
+		findingsDesc, drainingDesc, buildDesc,
 	} {
 		out <- d
 	}
@@ -99,6 +110,11 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	counter(pinsDesc, c.metrics.pins[index(false)].Load(), "false")
 	counter(retriesDesc, c.metrics.retries[index(true)].Load(), "refused")
 	counter(retriesDesc, c.metrics.retries[index(false)].Load(), "failed")
+	counter(waitsDesc, c.metrics.waits[index(true)].Load(), Replica.String())
+	counter(waitsDesc, c.metrics.waits[index(false)].Load(), Primary.String())
+	out <- prometheus.MustNewConstMetric(waitedDesc, prometheus.CounterValue, time.Duration(c.metrics.waited.Load()).Seconds())
+	counter(lostDesc, c.metrics.lost.Load())
+	counter(unprovenDesc, c.metrics.Unproven())
 	gauge(sessionsDesc, float64(c.sources.sessions()))
 	gauge(drainingDesc, float64(index(c.sources.draining())))
 	gauge(buildDesc, 1, c.sources.Version, runtime.Version())

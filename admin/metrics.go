@@ -53,6 +53,9 @@ type Metrics struct {
 	loginFailures atomic.Uint64
 	pins          [2]atomic.Uint64 // by whether the GTID is known
 	retries       [2]atomic.Uint64 // by whether the replica refused
+	waits         [2]atomic.Uint64 // by whether a replica served the read
+	waited        atomic.Int64     // nanoseconds of all waits
+	lost          atomic.Uint64
 }
 
 // NewMetrics returns counters that all stand at zero. names[r] is the name of
@@ -111,6 +114,16 @@ func (m *Metrics) Pinned(proven bool) { m.pins[index(proven)].Add(1) }
 // before it answered.
 func (m *Metrics) Retried(refused bool) { m.retries[index(refused)].Add(1) }
 
+// Waited counts a read that waited, for so long, for a replica to have what it must
+// see, and was then served by one or not.
+func (m *Metrics) Waited(served bool, d time.Duration) {
+	m.waits[index(served)].Add(1)
+	m.waited.Add(int64(max(d, 0)))
+}
+
+// WriteLost counts a session that was set free of a write that the primary lost.
+func (m *Metrics) WriteLost() { m.lost.Add(1) }
+
 // index returns the place of a truth value in an array of two.
 func index(b bool) int {
 	if b {
@@ -136,4 +149,17 @@ func (m *Metrics) Queries() map[string]map[string]uint64 {
 		all[Target(t).String()] = byReason
 	}
 	return all
+}
+
+// unproven is the reason of reads that a replica serves without proof.
+const unproven = "read_unproven"
+
+// Unproven returns how many reads a replica served without proof.
+func (m *Metrics) Unproven() uint64 {
+	for r, name := range m.reasons {
+		if name == unproven {
+			return m.queries[Replica][r].Load()
+		}
+	}
+	return 0
 }

@@ -73,6 +73,8 @@ func TestCollectedMetrics(t *testing.T) {
 	m.ConnectionClosed()
 	m.Pinned(true)
 	m.Retried(false)
+	m.Waited(true, 250*time.Millisecond)
+	m.WriteLost()
 	m.LoginFailed()
 	m.Query(Replica, 2, time.Millisecond)
 	h := NewHandler(m, Sources{
@@ -103,6 +105,9 @@ stickyproxy_queries_total{reason="not_understood",target="primary"} 0
 stickyproxy_queries_total{reason="not_understood",target="replica"} 0
 stickyproxy_queries_total{reason="read",target="primary"} 0
 stickyproxy_queries_total{reason="read",target="replica"} 1
+stickyproxy_read_wait_seconds_total 0.25
+stickyproxy_read_waits_total{target="primary"} 0
+stickyproxy_read_waits_total{target="replica"} 1
 stickyproxy_replica_retries_total{cause="failed"} 1
 stickyproxy_replica_retries_total{cause="refused"} 0
 stickyproxy_server_lag_known{server="a:3306"} 1
@@ -115,6 +120,8 @@ stickyproxy_server_up{role="replica",server="b:3306"} 0
 stickyproxy_session_pins_total{proven="false"} 0
 stickyproxy_session_pins_total{proven="true"} 1
 stickyproxy_sessions 7
+stickyproxy_unproven_reads_total 0
+stickyproxy_writes_lost_total 1
 `
 	if got := ownSeries(page); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)

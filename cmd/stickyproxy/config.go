@@ -79,6 +79,7 @@ type Server struct {
 type Consistency struct {
 	Mode   router.Mode
 	Scope  proxy.Scope
+	Wait   time.Duration // how long a read may wait for a replica to have what it must see
 	Window time.Duration // how long a write holds its session's reads on the primary
 	MaxLag time.Duration // a replica that may be further behind gets no reads
 }

@@ -145,7 +145,7 @@ func (c *Config) readConsistency(r *reader, at place, n ast.Node) {
 		setting{name: "mode", set: scalar(setMode(&c.Consistency.Mode))},
 		setting{name: "scope", set: scalar(setScope(&c.Consistency.Scope))},
 		setting{name: "window", set: scalar(c.setWindow())},
-		setting{name: "wait", set: scalar(checkWait)},
+		setting{name: "wait", set: scalar(c.setWait())},
 		setting{name: "max_lag", set: scalar(c.setMaxLag())},
 	)
 }

@@ -131,7 +131,7 @@ func TestConfig(t *testing.T) {
 			`listen 127.0.0.1:6033 auto; primary p:3306; auto 15s 30s`,
 		},
 		{
-			"nothing but what is supported", "primary: unix:/run/mysqld/mysqld.sock\nconsistency: {scope: session, wait: 0s}", nil,
+			"waiting and the whole fleet", "primary: unix:/run/mysqld/mysqld.sock\nconsistency: {scope: fleet, wait: 20ms}", nil,
 			`listen 127.0.0.1:6033 auto; primary unix:/run/mysqld/mysqld.sock; auto 15s 30s`,
 		},
 		{

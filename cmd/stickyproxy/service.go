@@ -51,7 +51,7 @@ func newService(config *Config, logger *slog.Logger) (*service, error) {
 	if s.fleet, err = newFleet(config, logger); err != nil {
 		return nil, fmt.Errorf("servers: %w", err)
 	}
-	if s.sessions, err = newSessions(config, time.Now()); err != nil {
+	if s.sessions, err = newSessions(config); err != nil {
 		return nil, fmt.Errorf("sessions: %w", err)
 	}
 	if s.proxy, err = s.newProxy(); err != nil {
@@ -95,6 +95,8 @@ func (s *service) newProxy() (*proxy.Server, error) {
 		Own:            s.config.Own,
 		Window:         s.config.Consistency.Window,
 		MaxLag:         s.config.Consistency.MaxLag,
+		Wait:           s.config.Consistency.Wait,
+		Earlier:        max(s.config.DrainTimeout, time.Millisecond),
 		ConnectTimeout: s.config.ConnectTimeout,
 		MaxConnections: s.config.MaxConnections,
 		NoLocalInfile:  !s.config.LocalInfile,

@@ -131,7 +131,7 @@ func TestServiceLife(t *testing.T) {
 	r.stop(t, syscall.SIGTERM)
 	for _, want := range []string{
 		"msg=listening address=" + r.address(), "msg=listening address=unix:" + socket, "msg=primary address=" + primary,
-		"msg=replica address=127.0.0.1:1 weight=1", "mode=auto window=15s max_lag=30s", "level=WARN msg=\"there is no monitor account",
+		"msg=replica address=127.0.0.1:1 weight=1", "mode=auto window=15s wait=0s max_lag=30s", "level=WARN msg=\"there is no monitor account",
 		"signal=terminated", "drained",
 	} {
 		if got := r.logged.String(); !strings.Contains(got, want) {

@@ -67,7 +67,7 @@ func (s *service) logStart() {
 	for _, r := range c.Replicas {
 		s.logger.Info("replica", "address", r.Address, "weight", r.Weight, "zone", r.Zone)
 	}
-	s.logger.Info("consistency", "mode", c.Consistency.Mode.String(), "window", c.Consistency.Window, "max_lag", c.Consistency.MaxLag)
+	s.logger.Info("consistency", "mode", c.Consistency.Mode.String(), "window", c.Consistency.Window, "wait", c.Consistency.Wait, "max_lag", c.Consistency.MaxLag)
 	if s.adminOn != nil {
 		s.logger.Info("admin pages", "address", listensAt(s.adminOn))
 	}

@@ -100,14 +100,6 @@ func setScope(dst *proxy.Scope) parse {
 	}
 }
 
-// checkWait takes the one time to wait that there is.
-func checkWait(text string) error {
-	if d, err := time.ParseDuration(text); err != nil || d != 0 {
-		return fmt.Errorf("%q is not supported by this version; use 0, a read that no replica may serve goes to the primary at once", text)
-	}
-	return nil
-}
-
 // setLevel takes the name of a log level.
 func setLevel(dst *slog.Level) parse {
 	levels := map[string]slog.Level{
@@ -139,10 +131,13 @@ func setFormat(json *bool) parse {
 const (
 	shortest = time.Millisecond
 	longest  = 24 * time.Hour
+
+	longestWait = time.Minute // of a read: clients give up sooner than that
 )
 
 // The settings that both the file and a flag can give.
 func (c *Config) setWindow() parse       { return setDuration(&c.Consistency.Window, shortest, longest) }
+func (c *Config) setWait() parse         { return setDuration(&c.Consistency.Wait, 0, longestWait) }
 func (c *Config) setMaxLag() parse       { return setDuration(&c.Consistency.MaxLag, shortest, longest) }
 func (c *Config) setDrainTimeout() parse { return setDuration(&c.DrainTimeout, 0, longest) }
 func (c *Config) setConnectTimeout() parse {

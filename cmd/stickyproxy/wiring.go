@@ -33,13 +33,10 @@ func newFleet(config *Config, logger *slog.Logger) (*backend.Fleet, error) {
 }
 
 // newSessions makes the memory of what named sessions must see, empty at start.
-// What was written through an earlier process is not known: for one window
-// everybody is taken for somebody who has just written.
-func newSessions(config *Config, start time.Time) (*session.Store, error) {
-	return session.NewStore(session.Options{
-		Window: sessionWindow(config),
-		Start:  session.Need{WroteAt: start, UnprovenAt: start},
-	})
+// What is written through an earlier process while that drains is the proxy's to
+// find out.
+func newSessions(config *Config) (*session.Store, error) {
+	return session.NewStore(session.Options{Window: sessionWindow(config)})
 }
 
 // sessionWindow is for how long the time of a write can matter to any listener.
@@ -106,5 +103,7 @@ func countIn(m *admin.Metrics) proxy.Trace {
 		Closed:      m.ConnectionClosed,
 		LoginFailed: func(error) { m.LoginFailed() },
 		Pinned:      m.Pinned,
+		Waited:      m.Waited,
+		Lost:        m.WriteLost,
 	}
 }
