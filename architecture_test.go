@@ -26,12 +26,17 @@ var arrows = map[string][]string{
 	"proxy":                          {"backend", "gtid", "internal/netfd", "mysqlwire", "router", "session"},
 	"admin":                          {},
 	"integration/guarantees":         {"backend", "mysqlwire"},
+	"bench/stats":                    {},
+	"bench/client":                   {"backend", "mysqlwire"},
+	"bench/lag":                      {"bench/stats"},
+	"bench/lab":                      {"backend", "bench/client", "internal/mysqltest", "mysqlwire"},
+	"bench/report":                   {"bench/lag", "bench/stats"},
 	"internal/mysqltest":             {},
 	"internal/mysqltest/clustertest": {"internal/mysqltest"},
 	"internal/mysqltest/fakeserver":  {},
 	"internal/mysqltest/faultyconn":  {},
 	"integration/conformance":        {"backend", "internal/mysqltest", "proxy", "router", "session"},
-	"cmd/stickyproxy":                {"admin", "backend", "doctor", "gtid", "integration/guarantees", "internal/mysqltest", "mysqlwire", "proxy", "router", "session"},
+	"cmd/stickyproxy":                {"admin", "backend", "bench/client", "bench/lab", "bench/lag", "bench/report", "doctor", "gtid", "integration/guarantees", "internal/mysqltest", "mysqlwire", "proxy", "router", "session"},
 }
 
 // modules are what the server binary is made of besides the standard library: see "Dependencies" in ARCHITECTURE.md.

@@ -28,6 +28,7 @@ type Cluster struct {
 	folder   *folder
 	keeper   *keeper
 	pool     *x509.CertPool
+	links    links
 	closing  sync.Once
 	closeErr error
 }
@@ -168,6 +169,7 @@ func (c *Cluster) Close() error {
 			s.hold.release()
 			return nil
 		})
+		c.links.close()
 		c.keeper.close()
 		c.closeErr = c.folder.remove()
 	})
