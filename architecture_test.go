@@ -30,18 +30,21 @@ var arrows = map[string][]string{
 	"bench/client":                   {"backend", "mysqlwire"},
 	"bench/lag":                      {"bench/stats"},
 	"bench/lab":                      {"backend", "bench/client", "internal/mysqltest", "mysqlwire"},
-	"bench/report":                   {"bench/lag", "bench/stats"},
+	"bench/policies":                 {"bench/client", "bench/stats"},
+	"bench/load":                     {"bench/client", "bench/stats"},
+	"bench/report":                   {"bench/lag", "bench/load", "bench/policies", "bench/stats"},
 	"internal/mysqltest":             {},
 	"internal/mysqltest/clustertest": {"internal/mysqltest"},
 	"internal/mysqltest/fakeserver":  {},
 	"internal/mysqltest/faultyconn":  {},
 	"integration/conformance":        {"backend", "internal/mysqltest", "proxy", "router", "session"},
-	"cmd/stickyproxy":                {"admin", "backend", "bench/client", "bench/lab", "bench/lag", "bench/report", "doctor", "gtid", "integration/guarantees", "internal/mysqltest", "mysqlwire", "proxy", "router", "session"},
+	"cmd/stickyproxy":                {"admin", "backend", "bench/client", "bench/lab", "bench/lag", "bench/load", "bench/policies", "bench/report", "doctor", "gtid", "integration/guarantees", "internal/mysqltest", "mysqlwire", "proxy", "router", "session"},
 }
 
 // modules are what the server binary is made of besides the standard library: see "Dependencies" in ARCHITECTURE.md.
 var modules = []string{
 	"filippo.io/edwards25519",
+	"github.com/HdrHistogram/hdrhistogram-go",
 	"github.com/beorn7/perks",
 	"github.com/cespare/xxhash/v2",
 	"github.com/go-mysql-org/go-mysql",

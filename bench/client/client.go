@@ -98,10 +98,10 @@ func (c *Conn) Exec(ctx context.Context, sql string) error {
 }
 
 // Text is the packet of a COM_QUERY, for [Conn.Do].
-func Text(sql string) []byte { return AppendText(nil, sql) }
+func Text(sql string) []byte { return AppendText(nil, []byte(sql)) }
 
 // AppendText is Text in memory that is there: dst is overwritten.
-func AppendText(dst []byte, sql string) []byte {
+func AppendText(dst, sql []byte) []byte {
 	dst = mysqlwire.AppendHeader(dst[:0], 1+len(sql), 0)
 	return append(append(dst, mysql.COM_QUERY), sql...)
 }

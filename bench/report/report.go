@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stickyproxy/stickyproxy/bench/lag"
+	"github.com/stickyproxy/stickyproxy/bench/load"
+	"github.com/stickyproxy/stickyproxy/bench/policies"
 	"github.com/stickyproxy/stickyproxy/bench/stats"
 )
 
@@ -34,7 +36,9 @@ type Report struct {
 
 	Figures []stats.Figure `json:"figures"` // what compare compares
 
-	*lag.Result // of bench lag
+	*lag.Result                  // of bench lag
+	Policies    *policies.Result `json:"policies,omitempty"`
+	Load        *load.Result     `json:"load,omitempty"`
 }
 
 // Server is one server or endpoint of the run.

@@ -128,16 +128,20 @@ func adviceRows(a lag.Advice) [][]string {
 func figureTable(w io.Writer, figures []stats.Figure) {
 	var subjects, names []string
 	cell := map[[2]string]string{}
+	after := -1 // where a name goes that is new: behind the one before it
 	for _, f := range figures {
 		if !slices.Contains(subjects, f.Subject) {
-			subjects = append(subjects, f.Subject)
+			subjects, after = append(subjects, f.Subject), -1
 		}
 		name := f.Name
 		if f.Unit != "" {
 			name += ", " + f.Unit
 		}
-		if !slices.Contains(names, name) {
-			names = append(names, name)
+		if i := slices.Index(names, name); i >= 0 {
+			after = i
+		} else {
+			after++
+			names = slices.Insert(names, after, name)
 		}
 		cell[[2]string{f.Subject, name}] = spread(f)
 	}

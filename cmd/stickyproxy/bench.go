@@ -36,7 +36,7 @@ the schema ` + lab.Schema + ` only, and removes that at the end.`,
 		Args: subcommandOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newBenchCheckCommand(), newBenchLagCommand())
+	cmd.AddCommand(newBenchCheckCommand(), newBenchLagCommand(), newBenchPoliciesCommand(), newBenchLoadCommand())
 	return cmd
 }
 

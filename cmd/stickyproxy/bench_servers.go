@@ -145,6 +145,7 @@ func isTerminalFile(f *os.File) bool {
 func (s *benchServers) targetEndpoints(like client.Endpoint) ([]client.Endpoint, error) {
 	var list []client.Endpoint
 	for _, t := range s.targets {
+		t, _, _ = strings.Cut(t, ",pid=") // for bench load
 		e, err := parseTarget(t, like)
 		if err != nil {
 			return nil, err
