@@ -43,8 +43,10 @@ var arrows = map[string][]string{
 
 // modules are what the server binary is made of besides the standard library: see "Dependencies" in ARCHITECTURE.md.
 var modules = []string{
+	"codeberg.org/go-latex/latex",
 	"filippo.io/edwards25519",
 	"github.com/HdrHistogram/hdrhistogram-go",
+	"github.com/ajstarks/svgo",
 	"github.com/beorn7/perks",
 	"github.com/cespare/xxhash/v2",
 	"github.com/go-mysql-org/go-mysql",
@@ -63,8 +65,11 @@ var modules = []string{
 	"github.com/spf13/pflag",
 	"github.com/stickyproxy/stickyproxy",
 	"go.uber.org/atomic",
+	"golang.org/x/image",
 	"golang.org/x/sync",
 	"golang.org/x/sys",
+	"golang.org/x/text",
+	"gonum.org/v1/plot",
 	"google.golang.org/protobuf",
 }
 

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"strings"
-	"time"
 
 	"github.com/stickyproxy/stickyproxy/bench/stats"
 )
@@ -142,7 +141,7 @@ func (a Advice) sentence() string {
 // Time is a number of milliseconds for people.
 func Time(ms float64) string {
 	if ms >= 1000 {
-		return (time.Duration(math.Round(ms/10)) * 10 * time.Millisecond).String()
+		return stats.Number(ms/1000) + " s"
 	}
 	return stats.Number(ms) + " ms"
 }

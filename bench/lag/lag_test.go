@@ -276,7 +276,7 @@ func TestAdvise(t *testing.T) {
 func TestWords(t *testing.T) {
 	for want, share := range map[string]string{
 		"0 %": Percent(0), "100 %": Percent(1), "50.0 %": Percent(0.5), "99.95 %": Percent(0.9995), "0.012 %": Percent(0.00012),
-		"below 0.001 %": Percent(1e-7), "2.35s": Time(2345.6), "0.123 ms": Time(0.1234),
+		"below 0.001 %": Percent(1e-7), "2.35 s": Time(2345.6), "0.123 ms": Time(0.1234),
 	} {
 		if share != want {
 			t.Errorf("got %q, want %q", share, want)

@@ -124,8 +124,14 @@ func adviceRows(a lag.Advice) [][]string {
 	return rows
 }
 
-// figureTable has a line for each subject and a column for each figure, or the other way round when that is narrower.
+// figureTable has a line for each figure and a column for each subject.
 func figureTable(w io.Writer, figures []stats.Figure) {
+	writeGrid(w, figureRows(figures))
+	fmt.Fprintln(w, "\nMedians of the rounds, with the lowest and the highest.")
+}
+
+// figureRows is the same as texts, with a head.
+func figureRows(figures []stats.Figure) [][]string {
 	var subjects, names []string
 	cell := map[[2]string]string{}
 	after := -1 // where a name goes that is new: behind the one before it
@@ -153,8 +159,7 @@ func figureTable(w io.Writer, figures []stats.Figure) {
 		}
 		rows = append(rows, row)
 	}
-	writeGrid(w, rows)
-	fmt.Fprintln(w, "\nMedians of the rounds, with the lowest and the highest.")
+	return rows
 }
 
 // spread is a figure with its range.

@@ -36,7 +36,7 @@ the schema ` + lab.Schema + ` only, and removes that at the end.`,
 		Args: subcommandOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
-	cmd.AddCommand(newBenchCheckCommand(), newBenchLagCommand(), newBenchPoliciesCommand(), newBenchLoadCommand())
+	cmd.AddCommand(newBenchCheckCommand(), newBenchLagCommand(), newBenchPoliciesCommand(), newBenchLoadCommand(), newBenchCompareCommand())
 	return cmd
 }
 
@@ -74,6 +74,9 @@ func (o *benchOutput) write(r *report.Report, out io.Writer) error {
 		if err := r.WriteFile(o.json); err != nil {
 			return err
 		}
+	}
+	if o.html != "" {
+		return r.WritePage(o.html)
 	}
 	return nil
 }
