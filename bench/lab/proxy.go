@@ -50,10 +50,49 @@ func (l *Lab) StartProxy(ctx context.Context, program string, listeners []Listen
 	}
 	p.cmd = exec.Command(program, "serve", "--config", file)
 	p.cmd.Env = append(os.Environ(), MonitorPassword+"="+password)
-	if err := p.start(ctx, len(listeners)); err != nil {
+	err = p.start(ctx, len(listeners))
+	for i := 0; err == nil && i < len(listeners); i++ {
+		if listeners[i].Mode != "primary" {
+			err = l.awaitReads(ctx, p.Endpoint("", i, l.Primary))
+		}
+	}
+	if err != nil {
 		return nil, fmt.Errorf("start stickyproxy: %w", errors.Join(err, p.Stop()))
 	}
 	return p, nil
+}
+
+// enough is how many reads show that reads go to replicas.
+const enough = 50
+
+// awaitReads waits until reads through a proxy go to replicas. A proxy that has just started holds them on the primary
+// for a while, because it does not know what was written before, and that is not what is to be measured. Replicas that
+// are too late for it until the limit are no error: that is.
+func (l *Lab) awaitReads(ctx context.Context, e client.Endpoint) error {
+	c, err := client.Dial(ctx, e, client.Modern)
+	if err != nil {
+		return err
+	}
+	defer c.Close()
+	limit, cancel := context.WithTimeout(ctx, proxyLimit)
+	defer cancel()
+	for limit.Err() == nil {
+		_, before, err := l.Selects(ctx)
+		if err != nil {
+			return err
+		}
+		for range enough {
+			if _, err := c.Query(ctx, "/* sticky_session="+l.run+" */ SELECT n FROM "+Schema+"."+marker); err != nil {
+				return err
+			}
+		}
+		_, after, err := l.Selects(ctx)
+		if err != nil || after-before >= enough {
+			return err
+		}
+		sleep(limit, 100*time.Millisecond)
+	}
+	return ctx.Err()
 }
 
 // configuration is the proxy's file.
@@ -67,7 +106,8 @@ func (l *Lab) configuration(monitor string, listeners []Listener) string {
 	for _, r := range l.Replicas {
 		fmt.Fprintf(&b, "  - {address: %q, tls: %s}\n", r.Address, r.TLS.Mode)
 	}
-	fmt.Fprintf(&b, "monitor: {user: %q}\nlog: {format: json}\ndrain_timeout: 1s\n", monitor)
+	// After its start the proxy takes everybody for somebody who has just written, for one window.
+	fmt.Fprintf(&b, "consistency: {window: 2s}\nmonitor: {user: %q}\nlog: {format: json}\ndrain_timeout: 1s\n", monitor)
 	return b.String()
 }
 

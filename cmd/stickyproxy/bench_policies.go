@@ -35,7 +35,9 @@ people, reads that depend on what the user wrote) under each policy in turn:
   naive        writes to the primary, reads to the replicas at random
   window-X     the same, but for X after a write of a user all of their reads go to the
                primary, as applications do it that know their servers
-  auto         through stickyproxy, which is started for the run
+  auto         through stickyproxy, which is started for the run and told in a comment
+               of each statement whose it is
+  auto-global  through stickyproxy with the scope for applications that do not tell
   primary      everything to the primary
   NAME         through --target NAME=ADDRESS, a proxy of yours or of somebody else
 
@@ -85,7 +87,7 @@ func (o *benchPoliciesOptions) validate() error {
 
 // run measures.
 func (o *benchPoliciesOptions) run(ctx context.Context, l *lab.Lab, r *report.Report, p *progress) error {
-	proxy, err := startBenchProxy(ctx, l, lab.Listener{Mode: "auto", Scope: "global"})
+	proxy, err := startBenchProxy(ctx, l, lab.Listener{Mode: "auto", Scope: "session"}, lab.Listener{Mode: "auto", Scope: "global"})
 	if err != nil {
 		return err
 	}
@@ -121,6 +123,7 @@ func (o *benchPoliciesOptions) policies(l *lab.Lab, proxy *lab.Proxy) ([]policie
 	}
 	list = append(list,
 		policies.Policy{Name: "auto", Primary: proxy.Endpoint("auto", 0, primary), Proxy: true},
+		policies.Policy{Name: "auto-global", Primary: proxy.Endpoint("auto-global", 1, primary), Proxy: true},
 		policies.Policy{Name: "primary", Primary: primary})
 	targets, err := o.servers.targetEndpoints(primary)
 	for _, e := range targets {
