@@ -35,6 +35,8 @@ for the run (--local mariadb) or your own (--primary, --replica), where it write
 the schema ` + lab.Schema + ` only, and removes that at the end.`,
 		Args: subcommandOnly,
 		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+
+		SuggestionsMinimumDistance: 2,
 	}
 	cmd.AddCommand(newBenchCheckCommand(), newBenchLagCommand(), newBenchPoliciesCommand(), newBenchLoadCommand(), newBenchCompareCommand())
 	return cmd
