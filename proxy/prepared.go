@@ -169,7 +169,11 @@ func (c *conn) prepare(r *request) error {
 		r.class.Kind = router.Primary
 	}
 	r.making = st
-	err := c.run(r)
+	run := c.run
+	if mentionsTracking(st.class, st.text) {
+		run = c.runTracking // the definition of a result tells how long the value is
+	}
+	err := run(r)
 	if _, ok := c.statements.byID[st.id]; !ok || r.failure != nil {
 		c.statements.remove(st)
 	}
