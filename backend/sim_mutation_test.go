@@ -1,0 +1,343 @@
+package backend
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/stickyproxy/stickyproxy/router"
+	"github.com/stickyproxy/stickyproxy/session"
+)
+
+// simRules are the places at which a rule can be broken.
+type simRules struct {
+	checkIncarnation, checkPrimary, earlier bool
+
+	store   func(*simProxy) simStore
+	answer  func(w *simWorld, member int) (*facts, bool)
+	stamp   func(*facts)
+	decide  func(*simProxy, *router.Query, *router.View)
+	lost    func(*router.Need, *router.View, time.Time) (gtidSet, bool)
+	outcome func(o *simOp, user int, w session.Write) session.Write
+	token   func(*simProxy, *simUser) string
+	read    func(*sim, *simOp)
+	write   func(*sim, *simOp)
+
+	tune func(*sim) // what the runs are like, nil: as they come
+}
+
+// only makes runs of so many users, of whose operations so many percent are writes, in which nothing happens but these
+// kinds of events: where a mistake shows soon.
+func only(users, writes int, kinds ...int) func(*sim) {
+	return func(s *sim) {
+		s.active, s.writes, s.off, s.nomads = users, writes, 1<<simKinds-1, true
+		for _, kind := range kinds {
+			s.off &^= 1 << kind
+		}
+		if slices.Contains(kinds, simFreeze) {
+			s.world.workers = 8
+		}
+	}
+}
+
+// slowly lets replicas fall behind in the runs of tune.
+func slowly(pace int, tune func(*sim)) func(*sim) {
+	return func(s *sim) {
+		tune(s)
+		s.world.workers, s.world.pace, s.busy, s.calm = 8, pace, 100, 20
+	}
+}
+
+// soundRules breaks none.
+func soundRules() simRules {
+	return simRules{
+		checkIncarnation: true, checkPrimary: true, earlier: true,
+		store: func(p *simProxy) simStore { return p.store },
+		answer: func(w *simWorld, i int) (*facts, bool) {
+			role := RoleReplica
+			if i < 0 {
+				role = RolePrimary
+			}
+			s := w.addressed(i)
+			if !s.alive {
+				return nil, true
+			}
+			return w.facts(s, role), false
+		},
+		stamp:   func(*facts) {},
+		decide:  func(*simProxy, *router.Query, *router.View) {},
+		lost:    func(n *router.Need, v *router.View, now time.Time) (gtidSet, bool) { return n.Lost(v, now, simMaxLag) },
+		outcome: func(_ *simOp, _ int, w session.Write) session.Write { return w },
+		token:   (*simProxy).token,
+		read:    (*sim).read,
+		write:   (*sim).write,
+	}
+}
+
+// naiveStore is a store that keeps few sessions and has no floor.
+type naiveStore struct {
+	records map[session.Key]session.Need
+	used    []session.Key
+}
+
+func newNaiveStore() *naiveStore { return &naiveStore{records: map[session.Key]session.Need{}} }
+
+func (s *naiveStore) Need(k session.Key) session.Need { return s.records[k] }
+
+func (s *naiveStore) change(k session.Key, f func(*session.Need)) {
+	n := s.records[k]
+	f(&n)
+	s.records[k] = n
+	s.used = append(slices.DeleteFunc(s.used, func(o session.Key) bool { return o == k }), k)
+	for i := 0; len(s.used) > 3 && i < len(s.used); i++ {
+		if old := s.records[s.used[i]]; old.Writing == 0 {
+			delete(s.records, s.used[i])
+			s.used = slices.Delete(s.used, i, i+1)
+			i--
+		}
+	}
+}
+
+func (s *naiveStore) Begin(k session.Key) { s.change(k, func(n *session.Need) { n.Writing++ }) }
+
+func (s *naiveStore) End(k session.Key, w session.Write) {
+	s.change(k, func(n *session.Need) {
+		var l session.Local
+		l.Begin()
+		l.End(w)
+		*n = session.Need{Writing: n.Writing - 1}.Merge(n.Merge(l.Need()))
+		n.Writing = max(n.Writing-1, 0)
+	})
+}
+
+func (s *naiveStore) Pin(k session.Key, at time.Time) {
+	s.change(k, func(n *session.Need) { *n = n.Merge(session.Need{WroteAt: at, UnprovenAt: at}) })
+}
+
+func (s *naiveStore) Read(k session.Key, r session.Read) {
+	s.change(k, func(n *session.Need) { *n = n.Merge(session.Need{ReadAt: r.At, ReadBy: r.By}) })
+}
+
+func (s *naiveStore) Raise(k session.Key, o session.Need) {
+	s.change(k, func(n *session.Need) { *n = n.Merge(o) })
+}
+
+func (s *naiveStore) RaiseAll(o session.Need) {
+	for k, n := range s.records {
+		s.records[k] = n.Merge(o)
+	}
+}
+
+func (s *naiveStore) Release(k session.Key, was, left gtidSet) {
+	s.change(k, func(n *session.Need) {
+		if n.GTID.Equal(was) {
+			n.GTID = left
+		}
+	})
+}
+
+// everyReplica lets f change what is said of every replica.
+func everyReplica(v *router.View, f func(*router.Replica)) {
+	v.Replicas = slices.Clone(v.Replicas)
+	for i := range v.Replicas {
+		f(&v.Replicas[i])
+	}
+}
+
+// nothing makes a write that f is true of one that wrote nothing.
+func nothing(f func(o *simOp, user int) bool) func(*simOp, int, session.Write) session.Write {
+	return func(o *simOp, user int, w session.Write) session.Write {
+		if f(o, user) {
+			w.None = true
+		}
+		return w
+	}
+}
+
+// answering lets f change what a server says, knowing which.
+func answering(f func(w *simWorld, s *simServer, got *facts)) func(*simWorld, int) (*facts, bool) {
+	sound := soundRules().answer
+	return func(w *simWorld, i int) (*facts, bool) {
+		got, failed := sound(w, i)
+		if got != nil {
+			f(w, w.addressed(i), got)
+		}
+		return got, failed
+	}
+}
+
+// tokenOf lets f change the need that a user takes along.
+func tokenOf(f func(*session.Need)) func(*simProxy, *simUser) string {
+	return func(p *simProxy, u *simUser) string {
+		n := p.store.Need(u.key)
+		f(&n)
+		return n.Token(p.clock())
+	}
+}
+
+// mutations are the rules, each broken in one way. What the simulation cannot express has tests of its own: MariaDB's
+// positions in gtid and router, statements and connections in proxy, the start of a record in session.
+var mutations = map[string]func(*simRules){
+	"the outcome of a COMMIT goes to one of its sessions": func(r *simRules) {
+		r.tune = only(4, 50, simTwo)
+		r.outcome = nothing(func(o *simOp, user int) bool { return o.other != nil && user == 0 })
+	},
+	"a read uses a connection to another incarnation": func(r *simRules) {
+		r.tune = only(4, 40, simRestore, simCrash)
+		r.checkIncarnation = false
+	},
+	"a write without a GTID is none": func(r *simRules) {
+		r.tune = only(3, 50, simSilent)
+		r.outcome = nothing(func(o *simOp, _ int) bool { return o.silent })
+	},
+	"an error says that nothing was written": func(r *simRules) {
+		r.tune = only(3, 50, simFail)
+		r.outcome = nothing(func(o *simOp, _ int) bool { return o.fails })
+	},
+	"a write whose client went away is none": func(r *simRules) {
+		r.tune = only(3, 50, simAbandon)
+		r.outcome = nothing(func(o *simOp, _ int) bool { return o.left })
+	},
+	"an evicted session leaves nothing": func(r *simRules) {
+		r.store = func(*simProxy) simStore { return newNaiveStore() }
+	},
+	"reads are not monotonic": func(r *simRules) {
+		r.decide = func(_ *simProxy, q *router.Query, _ *router.View) { q.Need.ReadAt = time.Time{} }
+	},
+	"what was read from the primary does not count": func(r *simRules) {
+		r.read = func(s *sim, o *simOp) {
+			if o.stage == readIsNoted && o.target < 0 {
+				o.stage++
+			}
+			s.read(o)
+		}
+	},
+	"a read is noted after its end": func(r *simRules) {
+		r.tune = slowly(6, only(3, 40))
+		r.read = func(s *sim, o *simOp) {
+			if o.stage == readIsNoted {
+				o.user.seen.union(&o.found)
+				if s.r.IntN(3) > 0 {
+					return
+				}
+			}
+			s.read(o)
+		}
+	},
+	"a question in flight counts": func(r *simRules) {
+		r.tune = slowly(6, only(4, 40))
+		r.stamp = func(f *facts) { f.sent = f.got }
+	},
+	"what is being committed cannot be seen": func(r *simRules) {
+		r.tune = slowly(6, only(5, 50))
+		r.answer = answering(func(w *simWorld, s *simServer, got *facts) { got.written, got.shown = s.executed, s.executed })
+	},
+	"a window passes whatever the lag": func(r *simRules) {
+		r.tune = only(3, 40, simSilent, simFreeze)
+		r.decide = func(_ *simProxy, q *router.Query, v *router.View) {
+			if !q.Need.UnprovenAt.IsZero() {
+				everyReplica(v, func(x *router.Replica) { x.FreshAsOf = q.Now.Add(1) })
+			}
+		}
+	},
+	"any primary will do": func(r *simRules) { r.checkPrimary = false },
+	"the ends of a range are the range": func(r *simRules) {
+		r.tune = slowly(6, only(2, 75, simFreeze))
+		r.decide = func(_ *simProxy, q *router.Query, v *router.View) {
+			everyReplica(v, func(x *router.Replica) {
+				if x.Executed.ContainsEnds(q.Need.GTID) {
+					x.Executed = x.Executed.Union(q.Need.GTID)
+				}
+			})
+		}
+	},
+	"one replica frees for all": func(r *simRules) {
+		r.tune = only(3, 50, simFreeze)
+		r.decide = func(_ *simProxy, _ *router.Query, v *router.View) {
+			var all gtidSet
+			for i := range v.Replicas {
+				all = all.Union(v.Replicas[i].Executed)
+			}
+			everyReplica(v, func(x *router.Replica) { x.Executed = all })
+		}
+	},
+	"what was received is there": func(r *simRules) {
+		r.answer = answering(func(w *simWorld, s *simServer, got *facts) {
+			for _, n := range s.relay {
+				got.executed = got.executed.Union(w.gtids[n])
+			}
+		})
+	},
+	"a server that went back is the same": func(r *simRules) {
+		r.tune = only(3, 30, simBack)
+		r.decide = func(_ *simProxy, _ *router.Query, v *router.View) {
+			everyReplica(v, func(x *router.Replica) { x.ID = ID(x.Incarnation) })
+		}
+	},
+	"nobody wrote before the start": func(r *simRules) {
+		r.tune = only(3, 50, simRestart)
+		r.earlier = false
+	},
+	"a write is lost, says an older answer": func(r *simRules) {
+		r.tune = only(4, 50, simFreeze)
+		r.lost = func(n *router.Need, v *router.View, now time.Time) (gtidSet, bool) {
+			early := *n
+			early.Since = time.Time{}
+			return early.Lost(v, now, simMaxLag)
+		}
+	},
+	"a write is learned after its end": func(r *simRules) {
+		r.write = func(s *sim, o *simOp) {
+			if o.stage == writeIsLearned && o.late == 0 {
+				o.late++
+				o.proxy.end(o, session.Write{None: true})
+				for _, u := range o.users() {
+					u.must.add(o.tx)
+				}
+				return
+			}
+			if o.late == 1 {
+				if s.r.IntN(3) > 0 {
+					return
+				}
+				o.late++
+				o.proxy.begin(o)
+			}
+			s.write(o)
+		}
+	},
+	"scope fleet asks for nothing": func(r *simRules) {
+		r.decide = func(_ *simProxy, q *router.Query, _ *router.View) { q.Need.AsOf = time.Time{} }
+	},
+	"a token says nothing": func(r *simRules) {
+		r.tune = only(2, 40, simMove)
+		r.token = tokenOf(func(n *session.Need) { *n = session.Need{} })
+	},
+	"a token does not tell of reads": func(r *simRules) {
+		r.tune = only(3, 25, simMove)
+		r.token = tokenOf(func(n *session.Need) { n.ReadAt = time.Time{} })
+	},
+	"a token does not tell of GTIDs": func(r *simRules) {
+		r.tune = only(2, 50, simMove)
+		r.token = tokenOf(func(n *session.Need) { n.GTID = gtidSet{} })
+	},
+}
+
+// TestMutations asserts that the simulation can fail: it finds each broken rule, in a number of runs that is always the
+// same.
+func TestMutations(t *testing.T) {
+	const most = 1500
+	for name, mutate := range mutations {
+		t.Run(name, func(t *testing.T) {
+			rules := soundRules()
+			mutate(&rules)
+			for seed := range uint64(most) {
+				if s := simRun(t, seed+1, rules, 0, false); s.broken != "" {
+					t.Logf("%s: run %d: %s", name, seed+1, s.broken)
+					return
+				}
+			}
+			t.Errorf("%s: nothing was wrong in %d runs", name, most)
+		})
+	}
+}
