@@ -20,7 +20,8 @@ test: ## all tests, unit and integration
 race: ## all tests under the race detector
 	$(GO) test -race -timeout 40m $(PKG)
 
-soak: ## ten thousand random scripts an engine, directly and through the proxy; the seed is printed
+soak: ## a hundred million steps of the simulation; ten thousand random scripts an engine, directly and through the proxy; seeds are printed
+	$(GO) test -timeout 10h -v ./backend -run TestSimulation -args -sim.steps 100000000
 	$(GO) test -timeout 10h ./integration/compare -run TestRandom -args -sequences 10000 -seed 0
 
 conformance: ## SUITE's own tests, directly and through the proxy: see integration/conformance; ARGS goes before its name
