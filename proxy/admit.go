@@ -37,7 +37,7 @@ func (s *Server) login(cl *client) (*conn, error) {
 		return nil, err
 	}
 	c := newConn(s, id, cl.policy.Mode, admitted)
-	c.policy = cl.policy
+	c.listener = cl.policy
 	if err := c.introduced(); err != nil {
 		c.close()
 		return nil, fmt.Errorf("connection attributes: %w", err)

@@ -63,7 +63,7 @@ func (c *conn) mayWait(r *request, snap *backend.Snapshot) time.Duration {
 	if r.wait.over {
 		return 0
 	}
-	most := c.srv.o.Wait
+	most := c.maxWait
 	if c.policy.Scope == ScopeFleet && !r.wait.answered(r.start, snap) {
 		most = max(most, fleetPatience)
 	}

@@ -41,9 +41,11 @@ type conn struct {
 
 	state      state
 	pins       pins
-	policy     Policy // of the listener
-	attributes said   // what the connection attributes say
-	said       said   // what was said since
+	listener   Policy        // of the listener
+	policy     Policy        // and with what the account has of its own
+	maxWait    time.Duration // how long a read may wait for a replica
+	attributes said          // what the connection attributes say
+	said       said          // what was said since
 	statements statements
 	snapshot   readOnly
 

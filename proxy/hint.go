@@ -61,9 +61,9 @@ func (c *conn) unsay() {
 
 // introduced learns what the connection attributes say, after a login. An error ends the connection; the client was told.
 func (c *conn) introduced() error {
-	policy := c.srv.policyOf(c.policy, c.login.User)
-	c.mode = policy.Mode
-	c.pins.enter(c.srv.o.Sessions, policy.Scope, c.login.User)
+	c.policy, c.maxWait = c.srv.treat(c.listener, c.login.User)
+	c.mode = c.policy.Mode
+	c.pins.enter(c.srv.o.Sessions, c.policy.Scope, c.login.User)
 	refused := c.learnAttributes()
 	c.unsay()
 	if refused != nil {

@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
@@ -341,11 +342,14 @@ func TestHintsInScopeGlobal(t *testing.T) {
 
 // An account may have a mode and a scope of its own.
 func TestOwnOfAccount(t *testing.T) {
-	mode, scope := router.PrimaryOnly, ScopeGlobal
-	r := hintRig(t, rigOptions{options: Options{Own: map[string]Own{"app": {Mode: &mode}, "other": {Scope: &scope}}}})
+	mode, scope, wait := router.PrimaryOnly, ScopeGlobal, time.Second
+	r := hintRig(t, rigOptions{options: Options{Wait: time.Minute, Own: map[string]Own{"app": {Mode: &mode}, "other": {Scope: &scope, Wait: &wait}}}})
 	r.connect().from(r.primary, readT)
-	if got := r.server.policyOf(Policy{}, "other"); got.Scope != ScopeGlobal || got.Mode != 0 {
-		t.Errorf("other is treated by %+v", got)
+	if got, wait := r.server.treat(Policy{}, "other"); got.Scope != ScopeGlobal || got.Mode != router.Auto || wait != time.Second {
+		t.Errorf("other is treated by %+v and waits for %v", got, wait)
+	}
+	if got, wait := r.server.treat(Policy{Mode: router.GTID}, "somebody"); got.Mode != router.GTID || wait != time.Minute {
+		t.Errorf("somebody is treated by %+v and waits for %v", got, wait)
 	}
 }
 

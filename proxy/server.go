@@ -71,20 +71,24 @@ type Policy struct {
 
 // Own is what an account has in place of what the policy of its listener says.
 type Own struct {
-	Mode  *router.Mode // nil: that of the policy
-	Scope *Scope       // nil: that of the policy
+	Mode  *router.Mode   // nil: that of the policy
+	Scope *Scope         // nil: that of the policy
+	Wait  *time.Duration // nil: that of the options
 }
 
-// policyOf is how the clients of an account are treated on a listener.
-func (s *Server) policyOf(p Policy, user string) Policy {
-	own := s.o.Own[user]
+// treat is how the clients of an account are treated on a listener with the policy p, and how long their reads may wait.
+func (s *Server) treat(p Policy, user string) (Policy, time.Duration) {
+	own, wait := s.o.Own[user], s.o.Wait
 	if own.Mode != nil {
 		p.Mode = *own.Mode
 	}
 	if own.Scope != nil {
 		p.Scope = *own.Scope
 	}
-	return p
+	if own.Wait != nil {
+		wait = *own.Wait
+	}
+	return p, wait
 }
 
 // The defaults of Options.

@@ -91,11 +91,11 @@ func TestConfigErrors(t *testing.T) {
 		{"no password file", "primary: p\nmonitor: {user: m, password_file: none}\n", nil, "f.yaml:2:35: monitor.password_file: none: it cannot be read: no such file or directory; check the path and the permissions"},
 		{"a password file with more in it", "primary: p\nmonitor: {user: m, password_file: f.yaml}\n", nil, "f.yaml:2:35: monitor.password_file: f.yaml has more than one line; it must hold the password alone"},
 		{"a user without name", "primary: p\nusers: [{password: x}]\n", nil, "f.yaml:2:9: users[0]: it has no name; add name: NAME, as the client logs in"},
-		{"a user without password", "primary: p\nusers: [{name: u}]\n", nil, "f.yaml:2:9: users[0]: it has nothing; add password_file or password_env, or mode or scope"},
+		{"a user without password", "primary: p\nusers: [{name: u}]\n", nil, "f.yaml:2:9: users[0]: it has nothing; add password_file or password_env, or mode, scope or wait"},
 		{"a user twice", "primary: p\nusers: [{name: u, password: x}, {name: u, password: y}]\n", nil, `f.yaml:2:33: users[1]: the user "u" is listed twice; remove one`},
 		{"a user twice, without passwords", "primary: p\nusers: [{name: u, mode: window}, {name: u, scope: global}]\n", nil, `f.yaml:2:34: users[1]: the user "u" is listed twice; remove one`},
 		{"a user with a mode that is none", "primary: p\nusers: [{name: u, mode: often}]\n", nil, `f.yaml:2:25: users[0].mode: unknown mode "often": want auto, window, gtid, eventual or primary`},
-		{"a user with an unknown key", "primary: p\nusers: [{name: u, route: primary}]\n", nil, `f.yaml:2:19: unknown key "users[0].route"; known here: name, password, password_file, password_env, mode, scope`},
+		{"a user with an unknown key", "primary: p\nusers: [{name: u, route: primary}]\n", nil, `f.yaml:2:19: unknown key "users[0].route"; known here: name, password, password_file, password_env, mode, scope, wait`},
 		{"a password that is a number", "primary: p\nusers: [{name: u, password: 0123}]\n", nil, "f.yaml:2:29: users[0].password: it is a number; put it in quotes to make it text"},
 		{"a name without letters", "primary: p\nusers: [{name: '', password: x}]\n", nil, "f.yaml:2:16: users[0].name: it is empty; give a value or leave the setting out"},
 

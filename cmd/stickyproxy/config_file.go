@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"time"
 
 	"github.com/goccy/go-yaml/ast"
 
@@ -175,6 +176,11 @@ func (c *Config) readUser(r *reader, at place, n ast.Node) {
 			scope := new(proxy.Scope)
 			u.ownSettings().Scope = scope
 			scalar(setScope(scope))(r, at, n)
+		}},
+		setting{name: "wait", set: func(r *reader, at place, n ast.Node) {
+			wait := new(time.Duration)
+			u.ownSettings().Wait = wait
+			scalar(setDuration(wait, 0, longestWait))(r, at, n)
 		}},
 	)
 	c.usersIn = append(c.usersIn, u)

@@ -160,7 +160,7 @@ local_infile: false
 users:
   - {name: a, password: ""}
   - {name: b, password: "se#cret", mode: gtid}
-  - {name: c, mode: primary, scope: global}
+  - {name: c, mode: primary, scope: global, wait: 50ms}
 `)
 	if got, want := c.Admin, "127.0.0.1:7000"; got != want {
 		t.Errorf("admin: got %s, want %s", got, want)
@@ -174,7 +174,7 @@ users:
 	if got, want := fmt.Sprint(c.Users), "map[a: b:se#cret]"; got != want {
 		t.Errorf("users: got %s, want %s", got, want)
 	}
-	if b, d := c.Own["b"], c.Own["c"]; len(c.Own) != 2 || *b.Mode != router.GTID || b.Scope != nil || *d.Mode != router.PrimaryOnly || *d.Scope != proxy.ScopeGlobal {
+	if b, d := c.Own["b"], c.Own["c"]; len(c.Own) != 2 || *b.Mode != router.GTID || b.Scope != nil || *d.Mode != router.PrimaryOnly || *d.Scope != proxy.ScopeGlobal || *d.Wait != 50*time.Millisecond {
 		t.Errorf("what users have of their own: got %+v and %+v", b, d)
 	}
 	if got := sessionWindow(c); got != math.MaxInt64 {

@@ -82,7 +82,7 @@ func (a *Account) read(env environment, found *problems) {
 	}
 	switch {
 	case sources == 0:
-		found.add(a.at, "it has nothing; add password_file or password_env, or mode or scope")
+		found.add(a.at, "it has nothing; add password_file or password_env, or mode, scope or wait")
 	case sources > 1:
 		found.add(a.passwordAt, "the password is given twice; keep one of password, password_file and password_env")
 	case a.password != nil:
