@@ -52,18 +52,19 @@ func (c *conn) sendTypes(r *request) error {
 }
 
 // prepareOn prepares st on another server than the one that answered the client, in the schema, the character set and
-// the sql_mode in which the client prepared it; only on the primary may these not be the present ones.
+// the sql_mode in which the client prepared it.
 func (c *conn) prepareOn(l *link, st *statement) error {
 	if st.text == nil {
 		return c.bindFailed(l, errUnknownStatement(st.id, "mysqld_stmt_execute"))
 	}
-	if l.replica {
+	if st.version == c.state.version {
 		return c.prepareHere(l, st)
 	}
-	if st.version != c.state.version {
-		if err := c.learnCollation(); err != nil {
-			return err
-		}
+	if l.replica && c.request.movable { // another one than where it was prepared: the primary is simpler
+		return c.bindFailed(l, errUnknownStatement(st.id, "mysqld_stmt_execute"))
+	}
+	if err := c.learnCollation(); err != nil {
+		return err
 	}
 	schema, then, now := l.Schema, st.reading, c.state.reading()
 	moved := st.schema != schema && st.schema != "" && schema != ""
@@ -76,10 +77,12 @@ func (c *conn) prepareOn(l *link, st *statement) error {
 	if err := l.write(nil); err != nil {
 		return c.bindFailed(l, err)
 	}
-	if err := l.settle(told); err != nil {
-		return c.bindFailed(l, err)
+	err := l.settle(told)
+	if err == nil {
+		err = c.prepareHere(l, st)
+	} else {
+		err = c.bindFailed(l, err)
 	}
-	err := c.prepareHere(l, st)
 	if moved {
 		l.queue(append([]byte{mysql.COM_INIT_DB}, schema...))
 	}

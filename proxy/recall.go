@@ -44,9 +44,20 @@ func (c *conn) diagnostics(l *link, r *request) {
 		c.warned = l
 		c.keep(l, r)
 	}
-	if ran && (!failed && r.class.FindsRows || r.rows && (r.class.Multi || r.class.Effects.Any(opaque))) {
+	switch {
+	case !ran:
+	case !failed && r.class.FindsRows,
+		r.rows && (r.class.Multi || r.class.Effects.Any(opaque)),
+		r.stmt != nil && !l.MariaDB && changes(r.stmt.text):
 		c.rows = l
 	}
+}
+
+// changes reports whether a statement is UPDATE or DELETE. Prepared, and on MySQL, FOUND_ROWS() counts those too.
+func changes(sql []byte) bool {
+	const verb = len("UPDATE")
+	sql = bytes.TrimLeft(sql, space)
+	return len(sql) > verb && (bytes.EqualFold(sql[:verb], []byte("UPDATE")) || bytes.EqualFold(sql[:verb], []byte("DELETE")))
 }
 
 // keep keeps a request that left warnings on the replica, and forgets the one before.

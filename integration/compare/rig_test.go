@@ -224,16 +224,15 @@ func (r *rig) where(c *client, run func()) string {
 	return r.ran[len(r.ran)-1]
 }
 
-// barrier returns when everything before it is traced: the proxy knows by itself that there is no such statement.
+// barrier returns when everything before it is traced: the proxy answers by itself to a command that does not exist.
 func barrier(c *client) bool {
 	if c == nil || c.over != nil {
 		return false
 	}
-	payload, err := c.statementPayload("reset", []string{"?"}, "")
-	if err != nil || c.send(payload) != nil {
+	if c.send([]byte{0xEE}) != nil {
 		return false
 	}
-	_, err = c.response(mysql.COM_STMT_RESET)
+	_, err := c.response(mysql.COM_PING)
 	return err == nil
 }
 
