@@ -81,7 +81,7 @@ func (c *conn) prepareOn(l *link, st *statement) error {
 	if err == nil {
 		err = c.prepareHere(l, st)
 	} else {
-		err = c.bindFailed(l, err)
+		err, moved = c.bindFailed(l, err), false // the schema is gone, or no longer allowed
 	}
 	if moved {
 		l.queue(append([]byte{mysql.COM_INIT_DB}, schema...))
