@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"net"
 	"os"
@@ -35,6 +36,7 @@ type lab struct {
 	cluster *mysqltest.Cluster
 	account mysqltest.Account
 	work    string
+	local   bool // the servers are reached by their sockets
 	proxy   place
 	server  *proxy.Server
 	running errgroup.Group // the watch of the fleet and the listeners
@@ -50,15 +52,19 @@ type place struct{ address, socket string }
 func (l *lab) primary() place { return place{l.cluster.Primary.Addr(), l.cluster.Primary.Socket()} }
 
 // startLab starts the servers, the account of the tests and the proxy.
-func startLab(ctx context.Context, e mysqltest.Engine, work string) (*lab, error) {
+func startLab(ctx context.Context, o options, e mysqltest.Engine, work string) (*lab, error) {
 	if err := os.MkdirAll(work, 0o755); err != nil {
 		return nil, err
 	}
-	c, err := mysqltest.Start(ctx, mysqltest.Config{Engine: e, GTID: true, Log: os.Stderr})
+	lines, err := serverOptions(filepath.Join(suites, o.suite, "server.cnf"))
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{cluster: c, account: mysqltest.Account{User: "conformance", Password: "Conf-0rm"}, work: work}
+	c, err := mysqltest.Start(ctx, mysqltest.Config{Engine: e, GTID: true, ExtraConfig: lines, Log: os.Stderr})
+	if err != nil {
+		return nil, err
+	}
+	l := &lab{cluster: c, account: mysqltest.Account{User: "conformance", Password: "Conf-0rm"}, work: work, local: lines != nil}
 	err = l.clean(ctx)
 	if err == nil {
 		err = l.serve()
@@ -70,6 +76,23 @@ func startLab(ctx context.Context, e mysqltest.Engine, work string) (*lab, error
 		return nil, errors.Join(err, l.close())
 	}
 	return l, nil
+}
+
+// serverOptions reads a suite's options of servers; nil if it has none.
+func serverOptions(file string) ([]string, error) {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	return strings.Split(string(text), "\n"), err
+}
+
+// address is how the proxy reaches a server.
+func (l *lab) address(s *mysqltest.Server) string {
+	if l.local {
+		return "unix:" + s.Socket()
+	}
+	return s.Addr()
 }
 
 // clean makes the account of the tests afresh, drops what tests have left, and waits for the replicas. The account may
@@ -99,13 +122,13 @@ func (l *lab) clean(ctx context.Context) error {
 // that of an application whose sessions have no names.
 func (l *lab) serve() error {
 	o := backend.Options{
-		Primary: backend.ServerConfig{Address: l.cluster.Primary.Addr()},
+		Primary: backend.ServerConfig{Address: l.address(l.cluster.Primary)},
 		Monitor: &backend.Account{User: l.cluster.Monitor.User, Password: l.cluster.Monitor.Password},
 
 		Interval: probeInterval,
 	}
 	for _, r := range l.cluster.Replicas {
-		o.Replicas = append(o.Replicas, backend.ServerConfig{Address: r.Addr()})
+		o.Replicas = append(o.Replicas, backend.ServerConfig{Address: l.address(r)})
 	}
 	fleet, err := backend.NewFleet(o)
 	if err != nil {

@@ -17,6 +17,10 @@
 //	WORK                      a folder that goes, for this run
 //	SOURCE                    a checkout of the suite's source, where -source names one
 //
+// A suite that is written for servers which it starts itself has their options in the file server.cnf, and one that knows
+// one engine only names it in the file engines. With server.cnf, the servers are reached by their sockets, so that
+// accounts are those of localhost, as in such a suite.
+//
 // Differences that are known and argued for stand in the suite's file `differences`, one a line: the name of the test
 // (path.Match patterns are understood), white space, and why. Anything else is an error, and so is a suite in which no
 // test passed.
@@ -28,10 +32,12 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
 	"slices"
+	"strings"
 	"syscall"
 
 	"github.com/stickyproxy/stickyproxy/internal/mysqltest"
@@ -82,12 +88,26 @@ func parse(args []string) (options, error) {
 			return o, err
 		}
 	}
+	names := strings.Fields(*engine)
 	if *engine == "" {
-		return o, nil
+		text, err := os.ReadFile(filepath.Join(suites, o.suite, "engines"))
+		if errors.Is(err, fs.ErrNotExist) {
+			return o, nil
+		}
+		if err != nil {
+			return o, err
+		}
+		names = strings.Fields(string(text))
 	}
-	e, err := mysqltest.ParseEngine(*engine)
-	o.engines = []mysqltest.Engine{e}
-	return o, err
+	o.engines = nil
+	for _, name := range names {
+		e, err := mysqltest.ParseEngine(name)
+		if err != nil {
+			return o, err
+		}
+		o.engines = append(o.engines, e)
+	}
+	return o, nil
 }
 
 // run runs a suite on each engine and reports to out.
@@ -117,7 +137,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 
 // runEngine runs the suite on one engine.
 func runEngine(ctx context.Context, o options, e mysqltest.Engine, work string, known differences, out io.Writer) (err error) {
-	l, err := startLab(ctx, e, filepath.Join(work, string(e)))
+	l, err := startLab(ctx, o, e, filepath.Join(work, string(e)))
 	if err != nil {
 		return err
 	}
