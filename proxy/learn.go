@@ -24,6 +24,9 @@ func (c *conn) finish(l *link, r *request) {
 	if ran && (!failed || r.class.Multi || r.class.Effects.Any(router.Calls)) {
 		c.state.ran(r.class, c.tableText(r), r.changed, r.named)
 	}
+	if ran && !failed && r.class.Reason == router.ReasonAdministration && flushesStatus(c.text(r)) {
+		c.state.hold(router.ReasonObserved)
+	}
 	if r.stmt != nil {
 		r.stmt.cursorOver(r, l.status)
 	}
@@ -37,6 +40,13 @@ func (c *conn) finish(l *link, r *request) {
 	if r.rows || failed || nothing {
 		c.noteRead(l, r, c.srv.now())
 	}
+}
+
+// flushesStatus reports whether a statement is FLUSH STATUS: who sets the counters of his session to 0 wants to see in them
+// what his next statements do.
+func flushesStatus(sql []byte) bool {
+	words := bytes.Fields(bytes.ToUpper(sql[:min(len(sql), 200)]))
+	return len(words) > 1 && bytes.Equal(words[0], []byte("FLUSH")) && bytes.Contains(bytes.Join(words[1:], nil), []byte("STATUS"))
 }
 
 // setOption notes what COM_SET_OPTION has set, for connections that are opened later.

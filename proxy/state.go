@@ -149,6 +149,13 @@ func (s *state) setVariable(name, value string) {
 	switch replayOf(name) {
 	case replayNever:
 		return
+	case replayObserves:
+		if value == "1" || strings.EqualFold(value, "ON") || strings.HasPrefix(value, "enabled=on") {
+			s.hold(router.ReasonObserved)
+		} else {
+			s.release(router.ReasonObserved)
+		}
+		return
 	case replayHolds:
 		s.hold(router.ReasonUnknownState)
 		return

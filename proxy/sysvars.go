@@ -12,9 +12,10 @@ import (
 type replay uint8
 
 const (
-	replaySet   replay = iota // the other server is told
-	replayNever               // it does not matter there, or is ours
-	replayHolds               // it cannot be told there: reads stay on the primary
+	replaySet      replay = iota // the other server is told
+	replayNever                  // it does not matter there, or is ours
+	replayHolds                  // it cannot be told there: reads stay on the primary
+	replayObserves               // while it is on, the server notes what statements do: reads stay on the primary
 )
 
 // replayOf says what to do about a change of the system variable name.
@@ -28,6 +29,8 @@ func replayOf(name string) replay {
 	case "rand_seed1", "rand_seed2", "pseudo_replica_mode", "pseudo_slave_mode", "wsrep_on", "skip_replication", "sql_log_bin",
 		"timestamp": // set to DEFAULT it is not reported
 		return replayHolds
+	case "profiling", "optimizer_trace":
+		return replayObserves
 	}
 	if strings.HasPrefix(name, "session_track_") {
 		return replayNever

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/go-mysql-org/go-mysql/mysql"
+
 	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/internal/mysqltest/fakeserver"
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
@@ -86,6 +88,7 @@ func TestReplayOf(t *testing.T) {
 		{"autocommit", 0, router.ReasonNone},
 		{"timestamp", 0, router.ReasonUnknownState},
 		{"sql_log_bin", 0, router.ReasonUnknownState},
+		{"profiling", 0, router.ReasonObserved},
 	} {
 		s := newState(&backend.Conn{Tracked: true})
 		s.setVariable(tt.name, "1")
@@ -122,4 +125,31 @@ func TestCollationIsAskedFor(t *testing.T) {
 	r.primary.on(refusing("SELECT @@collation_connection", 1))
 	c.loses("SELECT 3")
 	c.ended(0)
+}
+
+// Who has the primary trace or count what his statements do has them run there, until he has had enough.
+func TestObservedStatementsStay(t *testing.T) {
+	r := startRig(t, rigOptions{replicas: 1})
+	r.primary.on(answering(map[string]fakeserver.OK{
+		"SET optimizer_trace = 'enabled=on'":  {Track: []fakeserver.Track{fakeserver.TrackVariable("optimizer_trace", "enabled=on,one_line=off")}},
+		"SET optimizer_trace = 'enabled=off'": {Track: []fakeserver.Track{fakeserver.TrackVariable("optimizer_trace", "enabled=off,one_line=off")}},
+	}))
+	c := r.connect()
+	c.ok("SET optimizer_trace = 'enabled=on'")
+	c.from(r.primary, "SELECT 1")
+	c.ok("SET optimizer_trace = 'enabled=off'")
+	c.from(r.replicas[0], "SELECT 1")
+	for _, sql := range []string{"FLUSH STATUS", "flush local  status"} {
+		c := r.connect()
+		c.ok("FLUSH TABLES")
+		r.clock.advance(DefaultWindow)
+		c.from(r.replicas[0], "SELECT 1")
+		c.ok(sql)
+		r.clock.advance(DefaultWindow)
+		c.from(r.primary, "SELECT 1")
+		if got := c.ask(mysql.COM_RESET_CONNECTION, ""); got.err != nil {
+			t.Fatal(got)
+		}
+		c.from(r.replicas[0], "SELECT 1")
+	}
 }

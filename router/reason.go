@@ -100,6 +100,9 @@ const (
 	// ReasonUnknownState holds when the server reported a change of state
 	// that cannot be named, until a reset.
 	ReasonUnknownState
+	// ReasonObserved holds while the primary counts, times or traces what the
+	// statements of the connection do, for the client to ask about.
+	ReasonObserved
 	// ReasonHint holds because the client asked for the primary.
 	ReasonHint
 
@@ -187,6 +190,7 @@ var reasonTexts = [reasonCount]reasonText{
 	ReasonOpenCursor:          {"open_cursor", "The connection has an open cursor on the primary."},
 	ReasonLongData:            {"long_data", "Its parameters were sent to the primary in pieces."},
 	ReasonUnknownState:        {"unknown_state", "The server reported a change of state that cannot be repeated elsewhere."},
+	ReasonObserved:            {"observed", "The connection has the primary note what its statements do."},
 	ReasonHint:                {"hint", "The client asked for the primary."},
 	ReasonPrimaryMode:         {"primary_mode", "The mode sends everything to the primary."},
 	ReasonNoMonitor:           {"no_monitor", "No monitor account is configured, so nothing is known about the replicas."},
