@@ -56,6 +56,9 @@ func canAnswer(plugin string) bool {
 
 // firstAnswer is the first proof of the password that the current plugin wants.
 func (d *dialogue) firstAnswer() ([]byte, error) {
+	if d.relayed != nil {
+		return d.relayed, nil
+	}
 	switch d.plugin {
 	case mysqlwire.PluginNative:
 		return mysqlwire.ScrambleNative(d.salt, d.login.Password), nil

@@ -55,6 +55,7 @@ type dialogue struct {
 	plugin   string
 	salt     []byte
 	unknown  string // plugin that we left without an answer
+	relayed  []byte // the client's answer to the greeting's salt, in place of one of ours; nil: none
 }
 
 // logIn goes on behind the greeting. The connection is the caller's to close when that fails.
@@ -124,7 +125,7 @@ func (d *dialogue) request() error {
 	} else if d.server.cfg.TLS.Mode.must() {
 		return errNoTLS
 	}
-	if !canAnswer(d.plugin) {
+	if !canAnswer(d.plugin) || d.relayed != nil {
 		d.plugin = mysqlwire.PluginNative // the server asks again for what the account needs
 	}
 	answer, err := d.firstAnswer()
@@ -197,6 +198,9 @@ func (d *dialogue) prove() (mysqlwire.OK, error) {
 
 // goOn answers a packet that asks for more.
 func (d *dialogue) goOn(p []byte) error {
+	if d.relayed != nil {
+		return ErrOtherPlugin
+	}
 	if d.unknown != "" && !mysqlwire.IsAuthSwitch(p) {
 		return d.write([]byte(rand.Text())) // a question that we do not understand, and whatever it is this is not the answer
 	}

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"time"
@@ -16,6 +17,19 @@ type Reached struct {
 
 // ThreadID is what CONNECTION_ID() is going to be.
 func (r *Reached) ThreadID() uint32 { return r.dialogue.greeting.ConnectionID }
+
+// Salt is what the server has sent to be mixed with the password. The slice is not to be changed.
+func (r *Reached) Salt() []byte { return r.dialogue.greeting.Salt }
+
+// ErrOtherPlugin says that an account does not take an answer of mysql_native_password.
+var ErrOtherPlugin = errors.New("the account has another plugin than mysql_native_password")
+
+// Relay is Login for a client whose password nobody knows but who has answered the server's own salt, as
+// mysql_native_password does. The error is [ErrOtherPlugin] when the account has another plugin.
+func (r *Reached) Relay(ctx context.Context, l Login, answer []byte) (*Conn, error) {
+	r.dialogue.relayed = answer
+	return r.Login(ctx, l)
+}
 
 // reach dials and reads the greeting, bounded by ctx.
 func (s *Server) reach(ctx context.Context, from Peer) (*Reached, error) {

@@ -10,6 +10,7 @@ import (
 	"github.com/stickyproxy/stickyproxy/internal/mysqltest"
 	"github.com/stickyproxy/stickyproxy/internal/mysqltest/clustertest"
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
+	"github.com/stickyproxy/stickyproxy/router"
 )
 
 // How many packets a login takes that is right.
@@ -218,5 +219,37 @@ func TestLoginTooManyConnections(t *testing.T) {
 	clustertest.WaitFor(p.ctx, t, "room for another client", func() (bool, error) {
 		_, _, refused := p.attempt(p.addr, p.account, loginCaps, "")
 		return refused == nil, nil
+	})
+}
+
+// A client that knows no plugin but mysql_native_password, and is listed nowhere, logs in where the account has that
+// plugin: the primary checks its answer. As nobody knows the password, its reads are the primary's too, until another
+// client has told it.
+func TestLoginOldClient(t *testing.T) {
+	const oldCaps = plainCaps &^ mysqlwire.CapPluginAuth
+	clustertest.EachEngine(t, func(t *testing.T, e mysqltest.Engine) {
+		p := sharedRig(t, e)
+		p.mustNotEnter(mysqltest.Account{User: p.account.User, Password: "wrong"}, oldCaps, "")
+		if e == mysqltest.MySQL { // 9.7 has no account of that kind
+			return
+		}
+		p.mustNotEnter(mysqltest.Account{User: "nobody", Password: "wrong"}, oldCaps, "")
+		read := func() ran {
+			c, _, refused := p.attempt(p.addr, p.account, oldCaps, "app")
+			if refused != nil {
+				t.Fatal(refused)
+			}
+			if got := c.query("SELECT 'old'"); len(got) < 4 || !strings.Contains(string(got[3]), "old") {
+				t.Errorf("%s", packetsText(got))
+			}
+			return p.last()
+		}
+		if got, want := read(), (ran{false, router.ReasonPasswordUnknown}); got != want {
+			t.Errorf("the read of a client with a password that nobody knows ran on the %v, want %v", got, want)
+		}
+		p.mustEnter(p.account)
+		if got := read(); !got.replica {
+			t.Errorf("the read of a client with a known password ran on the %v", got)
+		}
 	})
 }

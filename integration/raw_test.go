@@ -84,7 +84,10 @@ func (c *raw) login(a mysqltest.Account, caps mysqlwire.Capability, schema strin
 	}
 	c.caps = caps & (g.Capabilities | mysqlwire.CapLongPassword)
 	r := mysqlwire.LoginRequest{Capabilities: c.caps, MaxPacket: 1 << 30, Collation: 45, User: a.User, Schema: schema, Plugin: g.Plugin}
-	r.Answer = scramble(g.Plugin, g.Salt, a.Password)
+	if !c.caps.Has(mysqlwire.CapPluginAuth) {
+		r.Plugin = mysqlwire.PluginNative // the only one that such a client knows
+	}
+	r.Answer = scramble(r.Plugin, g.Salt, a.Password)
 	if err := c.write(r.Append(nil)); err != nil {
 		return err
 	}

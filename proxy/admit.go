@@ -26,12 +26,16 @@ func (s *Server) login(cl *client) (*conn, error) {
 	id, first := s.reach(ctx, cl)
 	defer first.end()
 	admission.Connect = first.connect
+	var salt []byte
+	if first.reached != nil {
+		salt, admission.Relay = first.reached.Salt(), first.relay
+	}
 	admission.TLS, admission.TLSRequired, admission.ProxyFrom = cl.policy.TLS, cl.policy.RequireTLS, cl.policy.ProxyProtocol
 	if s.o.NoLocalInfile {
 		info.Capabilities &^= mysqlwire.CapLocalFiles // the servers refuse it to a client that has not asked for it
 	}
 	admitted, err := admission.Login(ctx, cl.nc, Hello{
-		ConnectionID: id, Version: info.Version, Capabilities: info.Capabilities, Collation: byte(info.Collation),
+		ConnectionID: id, Version: info.Version, Capabilities: info.Capabilities, Collation: byte(info.Collation), Salt: salt,
 	})
 	if err != nil {
 		return nil, err
@@ -95,6 +99,15 @@ func (f *firstConn) connect(ctx context.Context, l backend.Login) (*backend.Conn
 		return f.srv.connectPrimary(ctx, l) // it may have waited for too long
 	}
 	return b, err
+}
+
+// relay passes a client's answer on. The connection is there, or the answer would be to another salt.
+func (f *firstConn) relay(ctx context.Context, l backend.Login, answer []byte) (*backend.Conn, error) {
+	r := f.reached
+	if f.reached = nil; r == nil {
+		return nil, backend.ErrOtherPlugin
+	}
+	return r.Relay(ctx, l, answer)
 }
 
 // judged reports whether the primary has refused a login, and not just ended a connection that it waited for.

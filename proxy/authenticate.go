@@ -2,12 +2,14 @@ package proxy
 
 import (
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"net"
 	"strings"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
+	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 )
 
@@ -20,7 +22,13 @@ func (l *login) authenticate() *LoginError {
 	if done, failed := l.tryNative(); done || failed != nil {
 		return failed
 	}
+	if mysqlwire.IsEmptyAnswer(l.answer) && !l.canSwitch() {
+		return l.judge("")
+	}
 	if l.plugin != mysqlwire.PluginCachingSHA2 {
+		if !l.canSwitch() {
+			return tooOld()
+		}
 		if failed := l.switchTo(mysqlwire.PluginCachingSHA2); failed != nil {
 			return failed
 		}
@@ -42,27 +50,71 @@ func (l *login) authenticate() *LoginError {
 	return nil
 }
 
-// tryNative lets in a listed user whose client uses mysql_native_password: older ones know nothing else. A wrong answer
-// is not the end, so that it looks like that of any other user, unless the client cannot be asked to switch once more.
+// tryNative lets in a client that uses mysql_native_password: older ones know nothing else. Its password is listed, or
+// known from a login of the same account by another client, or the primary itself checks the answer. A wrong answer is
+// not the end, so that it looks like that of any other user, unless the client cannot be asked to switch once more.
 func (l *login) tryNative() (done bool, failed *LoginError) {
-	password, listed := l.Accounts.listed[l.client.Login.User]
-	if l.plugin != mysqlwire.PluginNative || !listed {
+	if l.plugin != mysqlwire.PluginNative {
 		return false, nil
 	}
 	// A client that chose this plugin against the greeting's offer has no answer yet: it waits to be asked.
-	switched := mysqlwire.IsEmptyAnswer(l.answer) && password != ""
+	password, listed := l.Accounts.listed[l.client.Login.User]
+	switched := listed && mysqlwire.IsEmptyAnswer(l.answer) && password != "" && l.canSwitch()
 	if switched {
 		if failed := l.switchTo(mysqlwire.PluginNative); failed != nil {
 			return false, failed
 		}
 	}
-	if mysqlwire.CheckNative(l.answer, l.salt, password) {
-		return true, l.mustConnect(password)
+	if done, failed := l.tryKnownNative(); done || failed != nil {
+		return done, failed
 	}
 	if switched {
 		return false, l.denied(errDenied, !mysqlwire.IsEmptyAnswer(l.answer))
 	}
+	return l.tryRelay()
+}
+
+// canSwitch reports whether the client can be asked to use another plugin.
+func (l *login) canSwitch() bool { return l.client.Capabilities.Has(mysqlwire.CapPluginAuth) }
+
+// tryKnownNative lets in a client whose answer fits a password that is known.
+func (l *login) tryKnownNative() (done bool, failed *LoginError) {
+	user := l.client.Login.User
+	for _, password := range l.Accounts.known(user) {
+		if !mysqlwire.CheckNative(l.answer, l.salt, password) {
+			continue
+		}
+		failed, denied := l.connect(password)
+		if failed != nil || denied == nil {
+			return failed == nil, failed
+		}
+		if _, listed := l.Accounts.listed[user]; listed {
+			return false, l.denied(denied, password != "")
+		}
+		l.Accounts.forget(user, password) // it was changed
+	}
 	return false, nil
+}
+
+// tryRelay lets the primary check an answer that was given to its own salt. The password stays unknown, so that no
+// other server can be used.
+func (l *login) tryRelay() (done bool, failed *LoginError) {
+	if l.Relay == nil || mysqlwire.IsEmptyAnswer(l.answer) {
+		return false, nil
+	}
+	if failed := l.tooManyGuesses(); failed != nil {
+		return false, failed
+	}
+	conn, err := l.Relay(l.ctx, l.client.Login, l.answer)
+	if errors.Is(err, backend.ErrOtherPlugin) {
+		return false, nil
+	}
+	failed, denied := l.outcome(l.client.Login, conn, err)
+	if denied != nil {
+		return false, l.denied(denied, true)
+	}
+	l.client.Relayed = failed == nil
+	return failed == nil, failed
 }
 
 // tryKnown lets in a client whose answer fits a password that is known, listed or remembered.
@@ -153,10 +205,18 @@ func (l *login) decrypt(answer []byte) (string, *LoginError) {
 
 // judge lets the primary judge a password that nobody knows to be right.
 func (l *login) judge(password string) *LoginError {
+	if failed := l.tooManyGuesses(); failed != nil {
+		return failed
+	}
+	return l.mustConnect(password)
+}
+
+// tooManyGuesses turns away an address from which too many passwords were wrong.
+func (l *login) tooManyGuesses() *LoginError {
 	if l.patience != nil && l.patience.exhausted(origin(l.conn)) {
 		return clientFault(errGuessing, mysql.ER_HOST_IS_BLOCKED, fmt.Sprintf(textGuessing, clientHost(l.conn)))
 	}
-	return l.mustConnect(password)
+	return nil
 }
 
 // mustConnect logs in to the primary; a refusal is the end.
@@ -174,6 +234,11 @@ func (l *login) connect(password string) (failed *LoginError, denied error) {
 	to := l.client.Login
 	to.Password = password
 	conn, err := l.Connect(l.ctx, to)
+	return l.outcome(to, conn, err)
+}
+
+// outcome is what came of a login to the primary, as connect says it.
+func (l *login) outcome(to backend.Login, conn *backend.Conn, err error) (failed *LoginError, denied error) {
 	switch {
 	case err == nil:
 		l.client.Login, l.client.Primary = to, conn

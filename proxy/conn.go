@@ -351,6 +351,8 @@ func (c *conn) held() router.Reason {
 		return router.ReasonAutocommitOff
 	case c.state.once, c.state.pending:
 		return router.ReasonNextTransaction
+	case c.client.Relayed:
+		return router.ReasonPasswordUnknown
 	}
 	return c.state.held
 }

@@ -162,7 +162,7 @@ const idleCheck = time.Second
 // replica or the client was idle, and nothing was lost with it but what a new one can be told.
 func (c *conn) revivePrimary() {
 	l := c.primary
-	if c.request.start.Sub(l.used) < idleCheck || l.Alive() || c.state.attached || c.held() != router.ReasonNone {
+	if c.client.Relayed || c.request.start.Sub(l.used) < idleCheck || l.Alive() || c.state.attached || c.held() != router.ReasonNone {
 		return
 	}
 	if st := c.request.stmt; st != nil && st.long {

@@ -120,6 +120,9 @@ func (k kill) text(thread uint32) string {
 
 // killAt kills a thread on the server of l, as this client: the server judges whether it may.
 func (c *conn) killAt(l *link, k kill, thread uint32) error {
+	if c.client.Relayed {
+		return errNoPassword
+	}
 	ctx, cancel := c.connectTimeout()
 	defer cancel()
 	login := c.login

@@ -46,6 +46,10 @@ type Admission struct {
 	Key         func() (*rsa.PrivateKey, error)                             // see RSAKey; nil: no passwords over plain TCP
 	Connect     func(context.Context, backend.Login) (*backend.Conn, error) // logs in to the primary
 
+	// Relay logs in to the primary with a client's answer of mysql_native_password to the greeting's salt; nil: nobody
+	// could check that. See [backend.Reached.Relay] for its errors.
+	Relay func(ctx context.Context, l backend.Login, answer []byte) (*backend.Conn, error)
+
 	patience *patience // nil: who guesses passwords may do so as fast as he can
 }
 
@@ -55,6 +59,7 @@ type Hello struct {
 	Version      string               // the primary's, as it announces it itself: drivers switch on it
 	Capabilities mysqlwire.Capability // the primary's, as it announces them
 	Collation    byte                 // the low byte of the primary's default collation
+	Salt         []byte               // that the client answers to; nil: one of our own
 }
 
 // Client is a client that was let in.
@@ -65,13 +70,18 @@ type Client struct {
 	Login        backend.Login        // how to log in to a server as this client: user, password, schema, attributes ...
 	Primary      *backend.Conn        // logged in as this client; the caller's, who closes it
 	Salt         []byte               // of the greeting: a COM_CHANGE_USER answers to it again
+	Relayed      bool                 // nobody but the client knows its password: no other server can be logged in to
 }
 
 // Login leads a client that has just connected through its login, up to the OK packet. The client's connection is the
 // caller's to close, also when an error is returned, which is a *LoginError: the client has been told by then. Ctx
 // ends a login early.
 func (a *Admission) Login(ctx context.Context, nc net.Conn, h Hello) (*Client, error) {
-	l := a.begin(ctx, nc, mysqlwire.NewSalt())
+	salt := h.Salt
+	if len(salt) != mysqlwire.SaltSize {
+		salt = mysqlwire.NewSalt()
+	}
+	l := a.begin(ctx, nc, salt)
 	c, err := l.finish(l.run(h))
 	if err != nil {
 		return nil, err
@@ -215,6 +225,9 @@ func (l *login) run(h Hello) *LoginError {
 		Attributes: r.Attributes, TLS: overTLS, From: backend.Peer{Remote: l.conn.RemoteAddr(), Local: l.conn.LocalAddr()},
 	}
 	l.plugin, l.answer = r.Plugin, r.Answer
+	if !r.Capabilities.Has(mysqlwire.CapPluginAuth) {
+		l.plugin = mysqlwire.PluginNative // the only one before there were others to choose from
+	}
 	return l.authenticate()
 }
 
@@ -226,7 +239,7 @@ func (l *login) runAgain(c *Client, payload []byte) *LoginError {
 	}
 	changed := *c
 	l.client = &changed
-	l.client.Primary = nil
+	l.client.Primary, l.client.Relayed = nil, false
 	l.client.Login = backend.Login{
 		User: u.User, Schema: u.Schema, Collation: u.Collation, Capabilities: c.Capabilities,
 		Attributes: u.Attributes, TLS: c.Login.TLS, From: c.Login.From,
@@ -283,9 +296,9 @@ func (l *login) startTLS() *LoginError {
 
 // check turns away who cannot or may not log in, whatever the password is.
 func (l *login) check(r *mysqlwire.LoginRequest) *LoginError {
-	const needed = mysqlwire.CapProtocol41 | mysqlwire.CapSecureConnection | mysqlwire.CapPluginAuth
+	const needed = mysqlwire.CapProtocol41 | mysqlwire.CapSecureConnection
 	if !r.Capabilities.Has(needed) {
-		failed := clientFault(errOld, mysql.ER_NOT_SUPPORTED_AUTH_MODE, textOldClient)
+		failed := tooOld()
 		if !r.Capabilities.Has(mysqlwire.CapProtocol41) {
 			failed.Sent.State = "" // before 4.1 there was none in the packet
 		}
@@ -295,6 +308,11 @@ func (l *login) check(r *mysqlwire.LoginRequest) *LoginError {
 		return clientFault(errInsecure, codeInsecure, textInsecure)
 	}
 	return nil
+}
+
+// tooOld is the error of a client that cannot prove its password in a way that we could check.
+func tooOld() *LoginError {
+	return clientFault(errOld, mysql.ER_NOT_SUPPORTED_AUTH_MODE, textOldClient)
 }
 
 // queue puts a packet out, to be sent with the next flush or before the next read.

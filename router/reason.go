@@ -103,6 +103,9 @@ const (
 	// ReasonObserved holds while the primary counts, times or traces what the
 	// statements of the connection do, for the client to ask about.
 	ReasonObserved
+	// ReasonPasswordUnknown holds because the client's login was passed on to
+	// the primary, and no other server can be logged in to as that client.
+	ReasonPasswordUnknown
 	// ReasonHint holds because the client asked for the primary.
 	ReasonHint
 
@@ -191,6 +194,7 @@ var reasonTexts = [reasonCount]reasonText{
 	ReasonLongData:            {"long_data", "Its parameters were sent to the primary in pieces."},
 	ReasonUnknownState:        {"unknown_state", "The server reported a change of state that cannot be repeated elsewhere."},
 	ReasonObserved:            {"observed", "The connection has the primary note what its statements do."},
+	ReasonPasswordUnknown:     {"password_unknown", "The client's login was passed on to the primary, so there is no password to log in to a replica with."},
 	ReasonHint:                {"hint", "The client asked for the primary."},
 	ReasonPrimaryMode:         {"primary_mode", "The mode sends everything to the primary."},
 	ReasonNoMonitor:           {"no_monitor", "No monitor account is configured, so nothing is known about the replicas."},
