@@ -74,89 +74,96 @@ func TestHealthy(t *testing.T) {
 	}
 }
 
+// Where the problems of brokenSetups are.
+const primary, replica = " 10.0.0.1:3306 ", " 10.0.0.2:3306 "
+
+var refused = mysqlwire.NewError(1227, "Access denied; you need (at least one of) the REPLICATION CLIENT privilege(s)")
+
+func set(c *chart, name, value string) { c.variables[name] = value }
+
+// brokenSetups are healthy servers with one change each, and what is found then.
+var brokenSetups = []struct {
+	name   string
+	change func(e *examination, p, r *chart)
+	want   string // findings, separated by commas
+	says   string // in the first of them, what was found or is to be done
+	maria  bool
+}{
+	{"primary away", func(_ *examination, p, _ *chart) { p.err = errors.New("connecting: refused") }, "error" + primary + "reach", "refused", false},
+	{"replica away", func(_ *examination, _, r *chart) { r.err = refused }, "error" + replica + "reach", "server's own answer", false},
+	{"too slow", func(_ *examination, _, r *chart) { r.err = context.DeadlineExceeded }, "error" + replica + "reach", "firewall", false},
+	{"expired", func(_ *examination, _, r *chart) { r.expired = true }, "error" + replica + "reach", "expired", false},
+	{"old", func(_ *examination, p, _ *chart) { p.version = release{5, 6, 51} }, "warning" + primary + "version", "5.6.51", false},
+	{"older than the primary", func(_ *examination, _, r *chart) { r.version = release{8, 4, 3} }, "warning" + replica + "release", "8.4.3", false},
+	{"another product", func(_ *examination, _, r *chart) { r.mariaDB = true; r.version = release{10, 11, 0} }, "error" + replica + "release,warning" + replica + "gtid", "cannot be compared", false},
+	{"in the clear", func(_ *examination, _, r *chart) { r.tls = "" }, "warning" + replica + "tls", "offers no TLS", false},
+	{"TLS not used", func(_ *examination, _, r *chart) { r.tls, r.offersTLS = "", true }, "warning" + replica + "tls", "as-client", false},
+	{"privilege missing", func(_ *examination, _, r *chart) { r.streams, r.streamsNo = nil, refused }, "error" + replica + "privileges", "GRANT REPLICATION CLIENT ON *.* TO 'monitor'@'%'", false},
+	{"privilege missing, MariaDB", func(_ *examination, _, r *chart) { r.streams, r.streamsNo = nil, refused }, "error" + replica + "privileges", "GRANT REPLICA MONITOR ON", true},
+	{"too many privileges", func(_ *examination, p, _ *chart) { p.grants = []string{"GRANT ALL PRIVILEGES ON *.* TO `root`@`%`"} }, "warning" + primary + "privileges", "ALL PRIVILEGES ON *.*", false},
+	{"rights in a schema", func(_ *examination, p, _ *chart) {
+		p.grants = append(p.grants, "GRANT SELECT, INSERT ON `app`.* TO `monitor`@`%`", "GRANT SELECT ON `performance_schema`.* TO `monitor`@`%`", "GRANT `r`@`%` TO `monitor`@`%`")
+	}, "warning" + primary + "privileges", "SELECT ON app.*, INSERT ON app.*", false},
+	{"no tracking", func(_ *examination, p, _ *chart) { p.tracked = false }, "warning" + primary + "tracking", "window", false},
+	{"no tracking, mode gtid", func(e *examination, p, _ *chart) { p.tracked = false; e.options.GTIDOnly = true }, "error" + primary + "tracking", "window", false},
+	{"GTIDs off", func(_ *examination, p, r *chart) { set(p, "gtid_mode", "OFF"); set(r, "gtid_mode", "OFF") }, "warning" + primary + "gtid,warning" + replica + "gtid", "gtid_mode is OFF", false},
+	{"GTIDs off, and no position", func(_ *examination, p, r *chart) {
+		set(p, "gtid_mode", "OFF")
+		set(r, "gtid_mode", "OFF")
+		p.binlogNo = refused
+	}, "error" + primary + "privileges,warning" + primary + "gtid,warning" + replica + "gtid", "position", false},
+	{"GTIDs off on the replica", func(_ *examination, _, r *chart) { set(r, "gtid_mode", "OFF_PERMISSIVE") }, "error" + replica + "gtid", "the primary's is ON", false},
+	{"no consistency", func(_ *examination, p, _ *chart) { set(p, "enforce_gtid_consistency", "WARN") }, "warning" + primary + "gtid", "WARN", false},
+	{"not strict", func(_ *examination, _, r *chart) { set(r, "gtid_strict_mode", "OFF") }, "warning" + replica + "gtid", "gtid_strict_mode", true},
+	{"no binary log", func(_ *examination, p, _ *chart) { set(p, "log_bin", "OFF") }, "error" + primary + "binlog", "log_bin", true},
+	{"statements logged", func(_ *examination, p, _ *chart) { set(p, "binlog_format", "STATEMENT") }, "warning" + primary + "binlog", "binlog_format", false},
+	{"schemas not logged", func(_ *examination, p, _ *chart) { p.binlog = row{"Binlog_Ignore_DB": "app"} }, "error" + primary + "binlog", "binlog_ignore_db is app", false},
+	{"primary read-only", func(_ *examination, p, _ *chart) { set(p, "read_only", "ON") }, "error" + primary + "role", "writes fail", false},
+	{"primary demoted", func(_ *examination, p, _ *chart) {
+		set(p, "read_only", "ON")
+		p.streams = []row{{"Source_Host": "10.0.0.9", "Source_Port": "3306"}}
+	}, "error" + primary + "role", "10.0.0.9:3306", false},
+	{"primary follows", func(_ *examination, p, _ *chart) {
+		p.streams = []row{{"Master_Host": "10.0.0.9", "Master_Port": "3306"}}
+	}, "warning" + primary + "role", "10.0.0.9:3306", true},
+	{"the primary twice", func(_ *examination, _, r *chart) { r.incarnation = "p/1" }, "error" + replica + "identity", "the primary itself", false},
+	{"same uuid", func(_ *examination, _, r *chart) { set(r, "server_uuid", "p") }, "error" + replica + "identity", "auto.cnf", false},
+	{"same id", func(_ *examination, _, r *chart) { set(r, "server_id", "1") }, "error" + replica + "identity", "server_id", false},
+	{"writable", func(_ *examination, _, r *chart) { set(r, "read_only", "OFF"); set(r, "super_read_only", "OFF") }, "error" + replica + "read_only", "SET GLOBAL super_read_only=ON", false},
+	{"writable, MariaDB", func(_ *examination, _, r *chart) { set(r, "read_only", "OFF") }, "error" + replica + "read_only", "SET GLOBAL read_only=ON", true},
+	{"writable for some", func(_ *examination, _, r *chart) { set(r, "super_read_only", "OFF") }, "warning" + replica + "read_only", "super_read_only", false},
+	{"writable for the application", func(_ *examination, _, r *chart) { r.writers = []string{"'a'", "'b'", "'c'", "'d'"} }, "warning" + replica + "read_only", "'a', 'b', 'c' and 1 more", true},
+	{"a writer before super_read_only", func(_ *examination, _, r *chart) { r.writers = []string{"'app'"} }, "", "", false},
+	{"follows nobody", func(_ *examination, _, r *chart) { r.streams = nil }, "error" + replica + "replication", "CHANGE REPLICATION SOURCE TO", false},
+	{"follows another", func(_ *examination, _, r *chart) { r.streams[0]["Source_UUID"] = "other" }, "error" + replica + "replication", "is not this primary", false},
+	{"follows another, MariaDB", func(_ *examination, _, r *chart) { r.streams[0]["Master_Server_Id"] = "7" }, "error" + replica + "replication", "is not this primary", true},
+	{"never reached it", func(_ *examination, _, r *chart) {
+		r.streams[0]["Source_UUID"], r.streams[0]["Replica_IO_Running"], r.streams[0]["Last_IO_Error"] = "", "Connecting", "denied"
+	}, "error" + replica + "replication,error" + replica + "replication", "never reached", false},
+	{"stopped", func(_ *examination, _, r *chart) {
+		r.streams[0]["Replica_IO_Running"], r.streams[0]["Replica_SQL_Running"] = "No", "No"
+	}, "error" + replica + "replication,error" + replica + "replication", "START REPLICA", false},
+	{"broken", func(_ *examination, _, r *chart) {
+		r.streams[0]["Slave_SQL_Running"], r.streams[0]["Last_SQL_Error"] = "No", "duplicate key"
+	}, "error" + replica + "replication", "duplicate key", true},
+	{"connecting", func(_ *examination, _, r *chart) { r.streams[0]["Replica_IO_Running"] = "Connecting" }, "warning" + replica + "replication", "connecting", false},
+	{"late on purpose", func(_ *examination, _, r *chart) { r.streams[0]["SQL_Delay"] = "3600" }, "warning" + replica + "replication", "3600 s", false},
+	{"a part only", func(_ *examination, _, r *chart) { r.streams[0]["Replicate_Wild_Ignore_Table"] = "app.log%" }, "error" + replica + "complete", "replicate_wild_ignore_table is app.log%", false},
+	{"skips errors", func(_ *examination, _, r *chart) { set(r, "replica_skip_errors", "1062") }, "error" + replica + "complete", "1062", false},
+	{"idempotent", func(_ *examination, _, r *chart) { set(r, "slave_exec_mode", "IDEMPOTENT") }, "warning" + replica + "complete", "IDEMPOTENT", true},
+	{"commits in any order", func(_ *examination, _, r *chart) { set(r, "replica_preserve_commit_order", "OFF") }, "warning" + replica + "complete", "replica_preserve_commit_order", false},
+	{"errant", func(_ *examination, _, r *chart) { r.errant = "u:1-3,\nv:4" }, "warning" + replica + "errant", "u:1-3,v:4", false},
+	{"another sql_mode", func(_ *examination, _, r *chart) { set(r, "sql_mode", "") }, "warning" + replica + "defaults", `sql_mode is "" (primary: "ANSI")`, false},
+	{"another case", func(_ *examination, _, r *chart) { set(r, "lower_case_table_names", "1") }, "warning" + replica + "defaults", "lower_case_table_names", false},
+	{"another zone", func(_ *examination, _, r *chart) { set(r, "system_time_zone", "CET") }, "error" + replica + "defaults", "CET", false},
+	{"another zone that is not used", func(_ *examination, _, r *chart) { set(r, "system_time_zone", "CET") }, "", "", true},
+	{"clock", func(_ *examination, _, r *chart) { r.clock = -12 * time.Second }, "warning" + replica + "clock", "12s behind", false},
+	{"clock that is not known", func(_ *examination, _, r *chart) { r.clockError = maxClockError }, "", "", false},
+}
+
 // Ensure that each broken set-up is found where it is, as bad as it is, and nothing else with it.
 func TestProblems(t *testing.T) {
-	const primary, replica = " 10.0.0.1:3306 ", " 10.0.0.2:3306 "
-	set := func(c *chart, name, value string) { c.variables[name] = value }
-	refused := mysqlwire.NewError(1227, "Access denied; you need (at least one of) the REPLICATION CLIENT privilege(s)")
-	for _, row := range []struct {
-		name   string
-		change func(e *examination, p, r *chart)
-		want   string // findings, separated by commas
-		says   string // in the first of them, what was found or is to be done
-		maria  bool
-	}{
-		{"primary away", func(_ *examination, p, _ *chart) { p.err = errors.New("connecting: refused") }, "error" + primary + "reach", "refused", false},
-		{"replica away", func(_ *examination, _, r *chart) { r.err = refused }, "error" + replica + "reach", "server's own answer", false},
-		{"too slow", func(_ *examination, _, r *chart) { r.err = context.DeadlineExceeded }, "error" + replica + "reach", "firewall", false},
-		{"expired", func(_ *examination, _, r *chart) { r.expired = true }, "error" + replica + "reach", "expired", false},
-		{"old", func(_ *examination, p, _ *chart) { p.version = release{5, 6, 51} }, "warning" + primary + "version", "5.6.51", false},
-		{"older than the primary", func(_ *examination, _, r *chart) { r.version = release{8, 4, 3} }, "warning" + replica + "release", "8.4.3", false},
-		{"another product", func(_ *examination, _, r *chart) { r.mariaDB = true; r.version = release{10, 11, 0} }, "error" + replica + "release,warning" + replica + "gtid", "cannot be compared", false},
-		{"in the clear", func(_ *examination, _, r *chart) { r.tls = "" }, "warning" + replica + "tls", "offers no TLS", false},
-		{"TLS not used", func(_ *examination, _, r *chart) { r.tls, r.offersTLS = "", true }, "warning" + replica + "tls", "as-client", false},
-		{"privilege missing", func(_ *examination, _, r *chart) { r.streams, r.streamsNo = nil, refused }, "error" + replica + "privileges", "GRANT REPLICATION CLIENT ON *.* TO 'monitor'@'%'", false},
-		{"privilege missing, MariaDB", func(_ *examination, _, r *chart) { r.streams, r.streamsNo = nil, refused }, "error" + replica + "privileges", "GRANT REPLICA MONITOR ON", true},
-		{"too many privileges", func(_ *examination, p, _ *chart) { p.grants = []string{"GRANT ALL PRIVILEGES ON *.* TO `root`@`%`"} }, "warning" + primary + "privileges", "ALL PRIVILEGES ON *.*", false},
-		{"rights in a schema", func(_ *examination, p, _ *chart) {
-			p.grants = append(p.grants, "GRANT SELECT, INSERT ON `app`.* TO `monitor`@`%`", "GRANT SELECT ON `performance_schema`.* TO `monitor`@`%`", "GRANT `r`@`%` TO `monitor`@`%`")
-		}, "warning" + primary + "privileges", "SELECT ON app.*, INSERT ON app.*", false},
-		{"no tracking", func(_ *examination, p, _ *chart) { p.tracked = false }, "warning" + primary + "tracking", "window", false},
-		{"no tracking, mode gtid", func(e *examination, p, _ *chart) { p.tracked = false; e.options.GTIDOnly = true }, "error" + primary + "tracking", "window", false},
-		{"GTIDs off", func(_ *examination, p, r *chart) { set(p, "gtid_mode", "OFF"); set(r, "gtid_mode", "OFF") }, "warning" + primary + "gtid,warning" + replica + "gtid", "gtid_mode is OFF", false},
-		{"GTIDs off, and no position", func(_ *examination, p, r *chart) {
-			set(p, "gtid_mode", "OFF")
-			set(r, "gtid_mode", "OFF")
-			p.binlogNo = refused
-		}, "error" + primary + "privileges,warning" + primary + "gtid,warning" + replica + "gtid", "position", false},
-		{"GTIDs off on the replica", func(_ *examination, _, r *chart) { set(r, "gtid_mode", "OFF_PERMISSIVE") }, "error" + replica + "gtid", "the primary's is ON", false},
-		{"no consistency", func(_ *examination, p, _ *chart) { set(p, "enforce_gtid_consistency", "WARN") }, "warning" + primary + "gtid", "WARN", false},
-		{"not strict", func(_ *examination, _, r *chart) { set(r, "gtid_strict_mode", "OFF") }, "warning" + replica + "gtid", "gtid_strict_mode", true},
-		{"no binary log", func(_ *examination, p, _ *chart) { set(p, "log_bin", "OFF") }, "error" + primary + "binlog", "log_bin", true},
-		{"statements logged", func(_ *examination, p, _ *chart) { set(p, "binlog_format", "STATEMENT") }, "warning" + primary + "binlog", "binlog_format", false},
-		{"schemas not logged", func(_ *examination, p, _ *chart) { p.binlog = row{"Binlog_Ignore_DB": "app"} }, "error" + primary + "binlog", "binlog_ignore_db is app", false},
-		{"primary read-only", func(_ *examination, p, _ *chart) { set(p, "read_only", "ON") }, "error" + primary + "role", "writes fail", false},
-		{"primary demoted", func(_ *examination, p, _ *chart) {
-			set(p, "read_only", "ON")
-			p.streams = []row{{"Source_Host": "10.0.0.9", "Source_Port": "3306"}}
-		}, "error" + primary + "role", "10.0.0.9:3306", false},
-		{"primary follows", func(_ *examination, p, _ *chart) {
-			p.streams = []row{{"Master_Host": "10.0.0.9", "Master_Port": "3306"}}
-		}, "warning" + primary + "role", "10.0.0.9:3306", true},
-		{"the primary twice", func(_ *examination, _, r *chart) { r.incarnation = "p/1" }, "error" + replica + "identity", "the primary itself", false},
-		{"same uuid", func(_ *examination, _, r *chart) { set(r, "server_uuid", "p") }, "error" + replica + "identity", "auto.cnf", false},
-		{"same id", func(_ *examination, _, r *chart) { set(r, "server_id", "1") }, "error" + replica + "identity", "server_id", false},
-		{"writable", func(_ *examination, _, r *chart) { set(r, "read_only", "OFF"); set(r, "super_read_only", "OFF") }, "error" + replica + "read_only", "SET GLOBAL super_read_only=ON", false},
-		{"writable, MariaDB", func(_ *examination, _, r *chart) { set(r, "read_only", "OFF") }, "error" + replica + "read_only", "SET GLOBAL read_only=ON", true},
-		{"writable for some", func(_ *examination, _, r *chart) { set(r, "super_read_only", "OFF") }, "warning" + replica + "read_only", "super_read_only", false},
-		{"writable for the application", func(_ *examination, _, r *chart) { r.writers = []string{"'a'", "'b'", "'c'", "'d'"} }, "warning" + replica + "read_only", "'a', 'b', 'c' and 1 more", true},
-		{"a writer before super_read_only", func(_ *examination, _, r *chart) { r.writers = []string{"'app'"} }, "", "", false},
-		{"follows nobody", func(_ *examination, _, r *chart) { r.streams = nil }, "error" + replica + "replication", "CHANGE REPLICATION SOURCE TO", false},
-		{"follows another", func(_ *examination, _, r *chart) { r.streams[0]["Source_UUID"] = "other" }, "error" + replica + "replication", "is not this primary", false},
-		{"follows another, MariaDB", func(_ *examination, _, r *chart) { r.streams[0]["Master_Server_Id"] = "7" }, "error" + replica + "replication", "is not this primary", true},
-		{"never reached it", func(_ *examination, _, r *chart) {
-			r.streams[0]["Source_UUID"], r.streams[0]["Replica_IO_Running"], r.streams[0]["Last_IO_Error"] = "", "Connecting", "denied"
-		}, "error" + replica + "replication,error" + replica + "replication", "never reached", false},
-		{"stopped", func(_ *examination, _, r *chart) {
-			r.streams[0]["Replica_IO_Running"], r.streams[0]["Replica_SQL_Running"] = "No", "No"
-		}, "error" + replica + "replication,error" + replica + "replication", "START REPLICA", false},
-		{"broken", func(_ *examination, _, r *chart) {
-			r.streams[0]["Slave_SQL_Running"], r.streams[0]["Last_SQL_Error"] = "No", "duplicate key"
-		}, "error" + replica + "replication", "duplicate key", true},
-		{"connecting", func(_ *examination, _, r *chart) { r.streams[0]["Replica_IO_Running"] = "Connecting" }, "warning" + replica + "replication", "connecting", false},
-		{"late on purpose", func(_ *examination, _, r *chart) { r.streams[0]["SQL_Delay"] = "3600" }, "warning" + replica + "replication", "3600 s", false},
-		{"a part only", func(_ *examination, _, r *chart) { r.streams[0]["Replicate_Wild_Ignore_Table"] = "app.log%" }, "error" + replica + "complete", "replicate_wild_ignore_table is app.log%", false},
-		{"skips errors", func(_ *examination, _, r *chart) { set(r, "replica_skip_errors", "1062") }, "error" + replica + "complete", "1062", false},
-		{"idempotent", func(_ *examination, _, r *chart) { set(r, "slave_exec_mode", "IDEMPOTENT") }, "warning" + replica + "complete", "IDEMPOTENT", true},
-		{"commits in any order", func(_ *examination, _, r *chart) { set(r, "replica_preserve_commit_order", "OFF") }, "warning" + replica + "complete", "replica_preserve_commit_order", false},
-		{"errant", func(_ *examination, _, r *chart) { r.errant = "u:1-3,\nv:4" }, "warning" + replica + "errant", "u:1-3,v:4", false},
-		{"another sql_mode", func(_ *examination, _, r *chart) { set(r, "sql_mode", "") }, "warning" + replica + "defaults", `sql_mode is "" (primary: "ANSI")`, false},
-		{"another case", func(_ *examination, _, r *chart) { set(r, "lower_case_table_names", "1") }, "warning" + replica + "defaults", "lower_case_table_names", false},
-		{"another zone", func(_ *examination, _, r *chart) { set(r, "system_time_zone", "CET") }, "error" + replica + "defaults", "CET", false},
-		{"another zone that is not used", func(_ *examination, _, r *chart) { set(r, "system_time_zone", "CET") }, "", "", true},
-		{"clock", func(_ *examination, _, r *chart) { r.clock = -12 * time.Second }, "warning" + replica + "clock", "12s behind", false},
-		{"clock that is not known", func(_ *examination, _, r *chart) { r.clockError = maxClockError }, "", "", false},
-	} {
+	for _, row := range brokenSetups {
 		t.Run(row.name, func(t *testing.T) {
 			e := healthyMySQL()
 			if row.maria {
