@@ -26,6 +26,7 @@ func newBenchCommand() *cobra.Command {
 
   lag        how stale are reads at a time after a write, and which window is safe
   policies   what does each way to read what one wrote cost, in staleness and load
+  modes      what does each mode of stickyproxy cost before replicas that are late
   load       what do endpoints cost, in one interleaved run
   check      does an endpoint keep the session guarantees
   compare    what changed between two reports, and is it more than noise
@@ -38,7 +39,7 @@ the schema ` + lab.Schema + ` only, and removes that at the end.`,
 
 		SuggestionsMinimumDistance: 2,
 	}
-	cmd.AddCommand(newBenchCheckCommand(), newBenchLagCommand(), newBenchPoliciesCommand(), newBenchLoadCommand(), newBenchCompareCommand())
+	cmd.AddCommand(newBenchCheckCommand(), newBenchLagCommand(), newBenchPoliciesCommand(), newBenchLoadCommand(), newBenchCompareCommand(), newBenchModesCommand())
 	return cmd
 }
 
