@@ -22,9 +22,6 @@ import (
 // errBroken makes the exit status tell of violations; they have been printed.
 var errBroken = errors.New("a session guarantee was broken")
 
-// checkPasswordVariable holds the password of the account that the checker uses.
-const checkPasswordVariable = "STICKYPROXY_BENCH_PASSWORD"
-
 // checkFlags are the flags of bench check as they were written.
 type checkFlags struct {
 	to                         []string
@@ -50,7 +47,7 @@ speaks the MySQL protocol.
 
 It works in the schema ` + guarantees.Schema + `, which it makes and removes again, also when it is
 interrupted; the account needs all privileges on that schema and no others. Its
-password is in ` + checkPasswordVariable + `.
+password is in ` + benchPasswordVariable + `.
 
 The exit status is 0 if nothing was broken, else 1. An error or a write with an
 unknown outcome is not a violation; they are counted apart.`,
@@ -79,7 +76,7 @@ func (f *checkFlags) define(cmd *cobra.Command) {
 	set := cmd.Flags()
 	set.StringSliceVar(&f.to, "to", nil, "where users connect: `ADDRESS`, several with commas between them")
 	set.StringVar(&f.setup, "setup", "", "make the schema at `ADDRESS` (default: the first of --to)")
-	set.StringVar(&f.user, "user", "", "account, `NAME`; its password is in "+checkPasswordVariable)
+	set.StringVar(&f.user, "user", "", "account, `NAME`; its password is in "+benchPasswordVariable)
 	set.StringVar(&f.tls, "tls", "preferred", "TLS `MODE`: disabled, preferred, required, verify-ca or verify-identity")
 	set.StringSliceVar(&f.hints, "hint", []string{string(guarantees.ByConnection)}, "how a session is named, `HINT`: connection, nothing, variable, comment, attribute, connection_attribute or token; users take turns with several")
 	set.BoolVar(&f.split, "split", false, "what naive applications do: write to the first address, read from the others")
@@ -131,7 +128,7 @@ func (f *checkFlags) endpoint(text string) (guarantees.Endpoint, error) {
 	}
 	mode, err := backend.ParseTLSMode(f.tls)
 	return guarantees.Endpoint{
-		Address: address, User: f.user, Password: os.Getenv(checkPasswordVariable), TLS: backend.TLS{Mode: mode},
+		Address: address, User: f.user, Password: os.Getenv(benchPasswordVariable), TLS: backend.TLS{Mode: mode},
 	}, err
 }
 
@@ -140,7 +137,7 @@ func (f *checkFlags) consent(in io.Reader, out io.Writer) error {
 	if f.agree {
 		return nil
 	}
-	if !canAnswer(in) {
+	if file, ok := in.(*os.File); !ok || !isTerminalFile(file) {
 		return usageError{err: fmt.Errorf("it makes the schema %s, writes to it and removes it again; say --yes to agree, or run it on a terminal to be asked", guarantees.Schema)}
 	}
 	fmt.Fprintf(out, "At %s the schema %s is made, written to for %v, and removed again. Go on? [y/N] ", strings.Join(f.to, ", "), guarantees.Schema, f.length)
@@ -149,16 +146,6 @@ func (f *checkFlags) consent(in io.Reader, out io.Writer) error {
 		return errors.New("nothing was written")
 	}
 	return nil
-}
-
-// canAnswer tells whether somebody may sit at the other end of in.
-func canAnswer(in io.Reader) bool {
-	file, ok := in.(*os.File)
-	if !ok {
-		return false
-	}
-	info, err := file.Stat()
-	return err == nil && info.Mode()&os.ModeCharDevice != 0
 }
 
 // runCheck runs the checker and prints what came of it.
