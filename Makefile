@@ -20,9 +20,10 @@ test: ## all tests, unit and integration
 race: ## all tests under the race detector
 	$(GO) test -race -timeout 40m $(PKG)
 
-soak: ## a hundred million steps of the simulation; ten thousand random scripts an engine, directly and through the proxy; seeds are printed
+soak: ## the simulation, random scripts and the session guarantees for long; seeds are printed
 	$(GO) test -timeout 10h -v ./backend -run TestSimulation -args -sim.steps 100000000
 	$(GO) test -timeout 10h ./integration/compare -run TestRandom -args -sequences 10000 -seed 0
+	$(GO) test -timeout 10h -v ./integration -run TestGuarantees -args -check-for 10m
 
 conformance: ## SUITE's own tests, directly and through the proxy: see integration/conformance; ARGS goes before its name
 	$(GO) run ./integration/conformance $(ARGS) $(SUITE)

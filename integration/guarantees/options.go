@@ -12,7 +12,8 @@ type Options struct {
 	Setup    *Endpoint       // where the schema is made and removed; nil: the first of To
 	Duration time.Duration   // how long users work
 	Until    <-chan struct{} // users stop earlier when it is closed; nil: they do not
-	Turns    int64           // how many turns they take at most, all together; 0 is a million
+	Least    int64           // how many turns they take at least, all together, whatever time that takes
+	Turns    int64           // how many turns they take at most; 0 is a million
 
 	Hints        []Hint // how sessions are named; users take turns with them; none is ByConnection
 	Split        bool   // naive: writes to the first of To, reads to the others; the account must be allowed to write there
@@ -54,7 +55,7 @@ func (o *Options) Validate() error {
 		return fmt.Errorf("%d users: use 1 to %d", o.Users, maxUsers)
 	case o.Cells != 0 && (o.Cells < 3 || o.Cells > maxCells):
 		return fmt.Errorf("%d cells: use 3 to %d", o.Cells, maxCells)
-	case o.Turns < 0 || o.Turns > maxTurns:
+	case o.Turns < 0 || o.Turns > maxTurns || o.Least < 0 || o.Least > o.turns():
 		return fmt.Errorf("%d turns: use 1 to %d", o.Turns, maxTurns)
 	case o.WriteShare < 0 || o.WriteShare > 1:
 		return fmt.Errorf("a share of writes of %v: use 0 to 1", o.WriteShare)

@@ -36,18 +36,19 @@ type user struct {
 	renewed int
 }
 
-// work takes turns until the time is over. A turn that has begun then is finished, unless ctx ends.
+// work takes turns until the time is over and enough have been taken. A turn that has begun then is finished, unless
+// ctx ends.
 func (u *user) work(ctx, over context.Context) {
 	u.renew()
-	for over.Err() == nil && u.run.turn() {
+	for ctx.Err() == nil && (over.Err() == nil || u.run.turns.Load() < u.run.options.Least) && u.run.turn() {
 		if u.rng.IntN(u.run.options.renewal()) == 0 {
 			u.renew()
 		}
 		if err := u.takeTurn(ctx); err != nil && ctx.Err() == nil {
 			u.run.failed(err)
-			pause(over, u.run.options.afterError())
+			pause(ctx, u.run.options.afterError())
 		}
-		pause(over, u.run.options.Think)
+		pause(ctx, u.run.options.Think)
 	}
 	u.run.pool.drop(u.id)
 }
