@@ -166,8 +166,8 @@ func (c *Comparison) Summary() string {
 	if few == n {
 		return "There are too few rounds to tell a change from noise: it takes at least four on each side."
 	}
-	if chance := float64(n-few) / 20; better+worse > 0 && float64(better+worse) <= chance+1 {
-		text += fmt.Sprintf(" About %.0f of so many would look so by chance alone.", math.Ceil(chance))
+	if expected := (n - few) / 20; expected > 0 && better+worse > 0 {
+		text += fmt.Sprintf(" Chance alone makes about %d of so many look so.", expected)
 	}
 	return text
 }

@@ -53,7 +53,7 @@ func phaseTitle(name string) string {
 func visibilityRows(points []lag.Point) [][]string {
 	head := []string{"", "probes"}
 	for _, t := range lagTimes {
-		head = append(head, lag.Time(t))
+		head = append(head, shortTime(t))
 	}
 	rows := [][]string{head}
 	for _, name := range replicas(points) {
