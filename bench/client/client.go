@@ -31,6 +31,9 @@ const utf8mb4 = 45
 // loginLimit bounds a login when the context does not.
 const loginLimit = 10 * time.Second
 
+// longAgo as a deadline ends what waits on a connection now.
+var longAgo = time.Unix(1, 0)
+
 // Endpoint is where a client connects and as whom.
 type Endpoint struct {
 	Name     string // for people
@@ -72,7 +75,7 @@ func Dial(ctx context.Context, e Endpoint, caps mysqlwire.Capability) (*Conn, er
 	}
 	return &Conn{
 		conn: c, in: mysqlwire.NewReader(c.Conn), caps: c.Capabilities,
-		stop: context.AfterFunc(ctx, func() { c.SetDeadline(time.Unix(1, 0)) }),
+		stop: context.AfterFunc(ctx, func() { c.SetDeadline(longAgo) }),
 	}, nil
 }
 
@@ -81,6 +84,9 @@ func (c *Conn) Close() error {
 	c.stop()
 	return c.conn.Close()
 }
+
+// Interrupt ends whatever waits for an answer, now and later. It may be called from any goroutine.
+func (c *Conn) Interrupt() { c.conn.SetDeadline(longAgo) }
 
 // Version is the server's, as it announced it.
 func (c *Conn) Version() string { return c.conn.Version }

@@ -51,6 +51,10 @@ func (o *Options) Validate() error {
 	return o.App.Validate()
 }
 
+// Longest is how long a run takes at most, if the servers answer. Connections that are cut soon after that keep one that
+// does not from holding the run up for ever.
+func (o *Options) Longest() time.Duration { return o.total() + o.Settle }
+
 // total is the time from the first write to the last.
 func (o *Options) total() time.Duration {
 	if o.Storm != nil {

@@ -152,6 +152,9 @@ func warmUp(ctx context.Context, e Endpoint, o *Options) error {
 	return nil
 }
 
+// sliceLimit is how much longer than planned a slice may take: an endpoint that does not answer any more is an error.
+const sliceLimit = time.Minute
+
 // slice measures one kind at one endpoint.
 func (r *runner) slice(ctx context.Context, k kind, e Endpoint) error {
 	if r.Progress != nil {
@@ -162,7 +165,9 @@ func (r *runner) slice(ctx context.Context, k kind, e Endpoint) error {
 	if err != nil {
 		return err
 	}
-	w, err := k.run(ctx, e, &r.Options)
+	bounded, cancel := context.WithTimeout(ctx, r.Slice+sliceLimit)
+	defer cancel()
+	w, err := k.run(bounded, e, &r.Options)
 	if err != nil {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)

@@ -117,6 +117,15 @@ type turn struct {
 	err    error // why it was left out
 }
 
+// interrupt ends whatever waits for an answer.
+func (t *turn) interrupt() {
+	for _, c := range t.conns {
+		for _, conn := range append(c.replicas, c.primary) {
+			conn.Interrupt()
+		}
+	}
+}
+
 type runner struct {
 	*Options
 	begun  time.Time
@@ -198,6 +207,9 @@ func (r *runner) play(ctx context.Context, t *turn, round int) error {
 	for _, c := range t.conns {
 		drivers = append(drivers, c)
 	}
+	// A server that does not answer any more must not hold the run up: its policy fails.
+	cut := time.AfterFunc(length+2*lateLimit, t.interrupt)
+	defer cut.Stop()
 	s.start = time.Now()
 	total, err := s.run(ctx, drivers, length)
 	if ctx.Err() != nil {

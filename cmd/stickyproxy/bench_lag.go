@@ -68,12 +68,24 @@ func (o *benchLagOptions) validate() error {
 	return o.options.Validate()
 }
 
+// connectionSlack is how long after a run its connections are cut.
+const connectionSlack = 5 * time.Second
+
 // run measures.
 func (o *benchLagOptions) run(ctx context.Context, l *lab.Lab, r *report.Report, p *progress) error {
 	if err := l.MakeCounter(ctx); err != nil {
 		return err
 	}
-	writer, err := lab.NewCounter(ctx, l.Primary)
+	if o.storm {
+		var err error
+		if o.options.Storm, err = l.MakeStorm(ctx); err != nil {
+			return err
+		}
+	}
+	// A server that does not answer any more ends its reader, and not the run's patience.
+	reading, cancel := context.WithTimeout(ctx, o.options.Longest()+connectionSlack)
+	defer cancel()
+	writer, err := lab.NewCounter(reading, l.Primary)
 	if err != nil {
 		return err
 	}
@@ -84,17 +96,12 @@ func (o *benchLagOptions) run(ctx context.Context, l *lab.Lab, r *report.Report,
 	}
 	o.options.Primary = writer
 	for _, e := range append(append([]client.Endpoint{}, l.Replicas...), targets...) {
-		reader, err := lab.NewCounter(ctx, e)
+		reader, err := lab.NewCounter(reading, e)
 		if err != nil {
 			return err
 		}
 		defer reader.Close()
 		o.options.Replicas = append(o.options.Replicas, lag.Replica{Name: e.Name, Reader: reader})
-	}
-	if o.storm {
-		if o.options.Storm, err = l.MakeStorm(ctx); err != nil {
-			return err
-		}
 	}
 	o.options.Progress = func(done, total time.Duration) { p.show("measuring", done, total) }
 	if r.Result, err = lag.Run(ctx, o.options); err != nil {

@@ -61,6 +61,11 @@ func (o *benchLoadOptions) validate() error {
 	if o.rows < 1 || o.rows > 10_000_000 {
 		return fmt.Errorf("--rows %d: use 1 to 10000000", o.rows)
 	}
+	for _, t := range o.servers.targets {
+		if _, err := parseLoadTarget(t, client.Endpoint{}); err != nil {
+			return err
+		}
+	}
 	o.options.Endpoints = []benchload.Endpoint{{}} // to be replaced: there is at least one
 	return errors.Join(o.servers.validate(), o.options.Validate())
 }

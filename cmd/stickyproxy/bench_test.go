@@ -186,6 +186,9 @@ func testBenchInterrupted(t *testing.T, l *benchLab) {
 		out, err := l.Primary.Exec(t.Context(), "SELECT COUNT(*) FROM information_schema.tables WHERE table_schema='"+lab.Schema+"' AND table_name='counter'")
 		return out == "1", err
 	})
+	if status, _, stderr := runCommand(t, "", append([]string{"bench", "lag"}, l.args...)...); status == exitOK || !strings.Contains(stderr, "another run of the laboratory is going on") {
+		t.Errorf("a second run at the same time: %d, %s", status, stderr)
+	}
 	cancel()
 	if err := <-ended; !errors.Is(err, errInterrupted) {
 		t.Errorf("got %v, want %v", err, errInterrupted)
@@ -291,6 +294,7 @@ func TestBenchUsage(t *testing.T) {
 		{"a bad lag", []string{"lag", "--local", "mysql", "--lag", "soon"}, `"soon" is not a lag`},
 		{"no freeze", []string{"lag", "--local", "mysql", "--lag", "freeze:0s"}, "is not a lag"},
 		{"a bad target", []string{"policies", "--local", "mysql", "--target", "x"}, `"x" is not NAME=ADDRESS`},
+		{"a bad process", []string{"load", "--local", "mysql", "--target", "x=y,pid=z"}, "pid is the number of a process"},
 		{"an empty window", []string{"policies", "--local", "mysql", "--window", "0s"}, "a window has a length"},
 		{"a bad engine", []string{"lag", "--local", "oracle"}, `unknown engine "oracle"`},
 		{"one file", []string{"compare", "x.json"}, "name two"},
