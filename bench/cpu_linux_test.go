@@ -2,6 +2,7 @@ package bench
 
 import (
 	"fmt"
+	"os"
 	"syscall"
 	"time"
 	"unsafe"
@@ -18,4 +19,18 @@ func processCPU(pid int) (time.Duration, error) {
 		return 0, fmt.Errorf("CPU clock of process %d: %w", pid, errno)
 	}
 	return time.Duration(ts.Nano()), nil
+}
+
+// processMemory is the resident memory of a process, bytes.
+// https://man7.org/linux/man-pages/man5/proc_pid_statm.5.html
+func processMemory(pid int) (int64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		return 0, err
+	}
+	var size, resident int64
+	if _, err := fmt.Sscan(string(text), &size, &resident); err != nil {
+		return 0, fmt.Errorf("memory of process %d: %w", pid, err)
+	}
+	return resident * int64(os.Getpagesize()), nil
 }

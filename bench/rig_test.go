@@ -57,7 +57,7 @@ func (r *rig) start() error {
 	}
 	r.cluster, err = mysqltest.Start(context.Background(), mysqltest.Config{
 		Engine: mysqltest.MySQL, GTID: true, Replicas: 1, Log: os.Stderr,
-		ExtraConfig: []string{"innodb_buffer_pool_size=256M"}, // nothing is read from a disk
+		ExtraConfig: []string{"innodb_buffer_pool_size=256M", "max_connections=3000"}, // nothing is read from a disk
 	})
 	if err != nil {
 		return err
