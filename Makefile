@@ -31,7 +31,7 @@ conformance: ## SUITE's own tests, directly and through the proxy: see integrati
 lint: ## a few linters that find mistakes
 	$(GO) run $(LINT) run $(PKG)
 
-bench: ## point selects and large results, direct and through the proxy
+bench: ## what the proxy costs, directly, through it and through others, and the goals it reaches
 	$(GO) test -run '^$$' -bench . -benchmem ./bench/...
 
 fuzz: ## every fuzz target for FUZZTIME
