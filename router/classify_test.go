@@ -30,6 +30,11 @@ func TestExplain(t *testing.T) {
 		{"SELECT 1", "replica", ReasonRead},
 		{"START TRANSACTION READ ONLY", "replica", ReasonReadOnlyTransaction},
 		{"SHOW WARNINGS", "primary", ReasonPrevious},
+		{"SET @sticky_session = 'user-42'", "proxy", ReasonOwn},
+		{"SELECT @sticky_token", "proxy", ReasonOwn},
+		{"SELECT LENGTH(@sticky_token)", "proxy", ReasonOwn},
+		{"SET @sticky_session = 'user-42'; SELECT 1", "primary", ReasonMulti},
+		{"SET @sticky_posts = 1", "primary", ReasonSet},
 		{"SELECT 1 FOR UPDATE", "primary", ReasonForUpdate},
 		{"", "primary", ReasonEmpty},
 	}

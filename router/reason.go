@@ -108,6 +108,8 @@ const (
 	ReasonPasswordUnknown
 	// ReasonHint holds because the client asked for the primary.
 	ReasonHint
+	// ReasonOwn is a statement on our variables: no server sees it.
+	ReasonOwn
 
 	// ReasonPrimaryMode and the following are results of [Decide].
 	ReasonPrimaryMode
@@ -196,6 +198,7 @@ var reasonTexts = [reasonCount]reasonText{
 	ReasonObserved:            {"observed", "The connection has the primary note what its statements do."},
 	ReasonPasswordUnknown:     {"password_unknown", "The client's login was passed on to the primary, so there is no password to log in to a replica with."},
 	ReasonHint:                {"hint", "The client asked for the primary."},
+	ReasonOwn:                 {"own", "It is said to the proxy, which answers it itself."},
 	ReasonPrimaryMode:         {"primary_mode", "The mode sends everything to the primary."},
 	ReasonNoMonitor:           {"no_monitor", "No monitor account is configured, so nothing is known about the replicas."},
 	ReasonWriteInFlight:       {"write_in_flight", "A write of this session has no outcome yet."},
