@@ -3,7 +3,8 @@
 // connection ids, the ids of prepared statements and timings.
 //
 //   - scripts_test.go plays the scripts of testdata, one for each thing that proxies are known to get wrong;
-//     script_test.go describes how they are written. Those in testdata/open show what is still wrong, and are not played.
+//     script_test.go describes how they are written. Those in testdata/open, if there are any, show what is still wrong,
+//     and are not played.
 //   - random_test.go plays random ones, made by generate_test.go. One that fails is made shorter and printed, in the
 //     form of the scripts.
 //
