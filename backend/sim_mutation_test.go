@@ -30,7 +30,7 @@ type simRules struct {
 // kinds of events: where a mistake shows soon.
 func only(users, writes int, kinds ...int) func(*sim) {
 	return func(s *sim) {
-		s.active, s.writes, s.off, s.nomads = users, writes, 1<<simKinds-1, true
+		s.active, s.writes, s.off, s.nomads, s.calm, s.odd = users, writes, 1<<simKinds-1, true, 25, 10
 		for _, kind := range kinds {
 			s.off &^= 1 << kind
 		}

@@ -26,7 +26,7 @@ func TestModes(t *testing.T) {
 			{router.Auto, ran{false, router.ReasonReplicaBehind}, "2", true},
 			{router.Window, ran{false, router.ReasonWroteRecently}, "2", true},
 			{router.GTID, ran{false, router.ReasonReplicaBehind}, "2", true},
-			{router.Eventual, ran{true, router.ReasonRead}, "1", true},
+			{router.Eventual, ran{true, router.ReasonReadUnproven}, "1", true},
 			{router.PrimaryOnly, ran{false, router.ReasonPrimaryMode}, "2", false},
 		} {
 			t.Run(row.mode.String(), func(t *testing.T) {

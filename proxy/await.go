@@ -14,13 +14,21 @@ const (
 	// fleetPatience is how long a read of ScopeFleet waits for the servers to say what they have; they take a round
 	// trip or two.
 	fleetPatience = time.Second
+
+	// A session that reads from the primary without a pause has always just seen something newer than the last answers
+	// of the servers tell, and would never leave. After so many reads in a row that only what it has read keeps there,
+	// one waits for new answers, for a short time, and not often.
+	restlessReads = 8
+	restPause     = 5 * time.Millisecond
+	restInterval  = time.Second
 )
 
 // waiting is how a read waits for a replica to be known to have what it must see.
 type waiting struct {
 	waited  bool
-	over    bool      // it has waited as long as it may
-	primary time.Time // when the primary was asked first after the read arrived; zero: it has not answered yet
+	over    bool          // it has waited as long as it may
+	rest    time.Duration // how long it may wait because its session is restless
+	primary time.Time     // when the primary was asked first after the read arrived; zero: it has not answered yet
 }
 
 // sooner has the servers asked for their positions, and waits until something new is known that may let a replica serve
@@ -30,6 +38,7 @@ func (c *conn) sooner(r *request, snap *backend.Snapshot, why router.Reason) *ba
 		return nil
 	}
 	c.srv.o.Fleet.Ask()
+	c.restless(r, why)
 	left := c.mayWait(r, snap)
 	if left <= 0 || !c.srv.enterWait() {
 		return nil
@@ -63,7 +72,7 @@ func (c *conn) mayWait(r *request, snap *backend.Snapshot) time.Duration {
 	if r.wait.over {
 		return 0
 	}
-	most := c.maxWait
+	most := max(c.maxWait, r.wait.rest)
 	if c.policy.Scope == ScopeFleet && !r.wait.answered(r.start, snap) {
 		most = max(most, fleetPatience)
 	}
@@ -71,6 +80,17 @@ func (c *conn) mayWait(r *request, snap *backend.Snapshot) time.Duration {
 		return 0
 	}
 	return most - c.srv.now().Sub(r.start)
+}
+
+// restless counts the reads that only what was read before keeps on the primary, and has one of them wait.
+func (c *conn) restless(r *request, why router.Reason) {
+	if why != router.ReasonReadElsewhere || r.wait.waited {
+		return
+	}
+	if c.elsewhere++; c.elsewhere < restlessReads || r.start.Sub(c.rested) < restInterval {
+		return
+	}
+	c.elsewhere, c.rested, r.wait.rest = 0, r.start, restPause
 }
 
 // answered reports whether all that are up have said what they have since start.

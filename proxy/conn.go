@@ -41,6 +41,8 @@ type conn struct {
 
 	state      state
 	pins       pins
+	elsewhere  int           // reads on the primary in a row that only what was read before kept there
+	rested     time.Time     // when one of those waited last
 	listener   Policy        // of the listener
 	policy     Policy        // and with what the account has of its own
 	maxWait    time.Duration // how long a read may wait for a replica
@@ -333,7 +335,7 @@ func (c *conn) decide(r *request, snap *backend.Snapshot, tried uint64) router.D
 	d := router.Decide(q, &snap.View)
 	switch {
 	case d.Replica >= 0:
-		q.PreferAt = d.Replica
+		q.PreferAt, c.elsewhere = d.Replica, 0
 	case starting && passes(d.Reason):
 		d.Reason = router.ReasonStarting
 	default:

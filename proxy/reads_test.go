@@ -233,3 +233,29 @@ func TestLostWrite(t *testing.T) {
 	}
 	r.wantSees("", "u")
 }
+
+// A session that reads from the primary without a pause is made to wait for a moment, so that it can leave.
+func TestRestlessReads(t *testing.T) {
+	r := startReads(t, rigOptions{})
+	c := r.connect()
+	c.query("SELECT a FROM t FOR UPDATE")
+	for range restlessReads - 1 {
+		c.from(r.primary, readT)
+	}
+	r.fleet.awaitAsked(2 * (restlessReads - 1))
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		r.fleet.awaitAsked(2*(restlessReads-1) + 1)
+		r.fleet.fresh(clockStart.Add(1))
+	}()
+	for range 100 { // a slow machine may take more than one pause
+		if got := c.query(readT); got.rows[0] == r.replicas[0].name {
+			break
+		}
+		r.clock.advance(restInterval)
+		r.fleet.fresh(r.clock.now().Add(1))
+	}
+	c.from(r.replicas[0], readT)
+	<-done
+}
