@@ -229,7 +229,7 @@ var mutations = map[string]func(*simRules){
 		r.stamp = func(f *facts) { f.sent = f.got }
 	},
 	"what is being committed cannot be seen": func(r *simRules) {
-		r.tune = slowly(6, only(5, 50))
+		r.tune = slowly(2, only(6, 50))
 		r.answer = answering(func(w *simWorld, s *simServer, got *facts) { got.written, got.shown = s.executed, s.executed })
 	},
 	"a window passes whatever the lag": func(r *simRules) {

@@ -90,12 +90,13 @@ type sim struct {
 	broken  string // what went wrong
 	quiet   int    // so many times nobody starts anything
 
-	active int  // so many users do anything
-	writes int  // percent of what they do
-	nomads bool // they go to another proxy after a write
-	calm   int  // how long they think, at most
-	odd    int  // one of so many writes has no GTID, or fails, or is given up
-	busy   int  // how often, in a thousand steps, somebody may start something
+	active  int  // so many users do anything
+	writes  int  // percent of what they do
+	nomads  bool // they go to another proxy after a write
+	calm    int  // how long they think, at most
+	listing int  // a commit that can be seen is said to be there after about so many looks at it
+	odd     int  // one of so many writes has no GTID, or fails, or is given up
+	busy    int  // how often, in a thousand steps, somebody may start something
 
 	reads, moved, lost int                   // reads, those of replicas, writes that were given up
 	reasons            map[router.Reason]int // of the reads of the primary
@@ -140,6 +141,7 @@ func newSim(t *testing.T, seed uint64, rules simRules, off int) *sim {
 	if r.IntN(2) == 0 {
 		s.off |= int(r.Uint64()) & (1<<simKinds - 1) // what is never wrong in this run
 	}
+	s.listing = 1 + r.IntN(10)
 	if rules.tune != nil {
 		rules.tune(s)
 	}
@@ -326,7 +328,7 @@ func (s *sim) write(o *simOp) {
 	case writeShows:
 		o.on.show(o.tx)
 	case writeIsDone:
-		if s.r.IntN(2) == 0 {
+		if s.r.IntN(s.listing) > 0 {
 			return // not yet
 		}
 		o.on.finish(s.world, o.tx)
