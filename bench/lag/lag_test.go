@@ -39,11 +39,15 @@ type replica struct {
 	frozen int // it shows no more writes than that; 0: all
 	broken int // it cannot be read from after so many reads; 0: it can
 	reads  int
+	silent bool // after the reads of broken it does not say so, but answers nothing
 }
 
 func (r *replica) Read() (int64, error) {
 	now := time.Now() // what is read is what was there when the read began
 	time.Sleep(100 * time.Microsecond)
+	if r.silent && r.reads >= r.broken {
+		time.Sleep(time.Hour)
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.reads++; r.broken > 0 && r.reads > r.broken {
@@ -153,13 +157,15 @@ func TestRunErrors(t *testing.T) {
 // A replica that breaks does not take the others along.
 func TestRunLeavesOneOut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		c := &cluster{}
-		r, err := Run(t.Context(), usual(c, Replica{"one", &replica{cluster: c, broken: 100}}, Replica{"two", &replica{cluster: c}}))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(r.Problems) != 1 || r.Visibility[0].Replica != "two" {
-			t.Errorf("problems %q, first curve of %s", r.Problems, r.Visibility[0].Replica)
+		for _, silent := range []bool{false, true} {
+			c := &cluster{}
+			r, err := Run(t.Context(), usual(c, Replica{"one", &replica{cluster: c, broken: 1000, silent: silent}}, Replica{"two", &replica{cluster: c}}))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(r.Problems) != 1 || strings.Contains(r.Problems[0], "did not answer") != silent || r.Visibility[0].Replica != "two" {
+				t.Errorf("problems %q, first curve of %s", r.Problems, r.Visibility[0].Replica)
+			}
 		}
 	})
 }

@@ -150,14 +150,17 @@ func (f *follower) follow(ctx context.Context) {
 		}
 		sent := f.log.since()
 		n, err := f.reader.Read()
-		if ctx.Err() != nil {
-			return
-		}
 		if err != nil {
 			f.err = err
+			if ctx.Err() != nil {
+				f.err = fmt.Errorf("%w: %w", errSilent, err)
+			}
 			return
 		}
 		f.saw(n, sent, sent-before)
+		if ctx.Err() != nil {
+			return
+		}
 		before = sent
 		f.rest(ctx)
 	}
@@ -223,6 +226,9 @@ func pause(ctx context.Context, d time.Duration) {
 	case <-t.C:
 	}
 }
+
+// errSilent says that a replica did not answer any more. What it had then is not known, so none of it counts.
+var errSilent = errors.New("it did not answer any more")
 
 // errNoReplica says that nothing was measured.
 var errNoReplica = errors.New("no replica could be read from until the end")

@@ -116,7 +116,7 @@ func adviceRows(a lag.Advice) [][]string {
 				between += "?"
 			}
 		}
-		if !l.Enough {
+		if !l.Enough && l.Window != nil {
 			window += " (largest seen)"
 		}
 		rows = append(rows, []string{l.Name(), window, between, lag.Percent(l.PrimaryShare), stats.Number(l.PrimaryReads)})
