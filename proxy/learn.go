@@ -37,7 +37,7 @@ func (c *conn) finish(l *link, r *request) {
 	if !l.replica {
 		nothing = c.wrote(l, r)
 	}
-	if r.rows || failed || nothing {
+	if (r.rows || failed || nothing) && (r.class.Multi || !r.class.NoTables) {
 		c.noteRead(l, r, c.srv.now())
 	}
 }

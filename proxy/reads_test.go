@@ -69,6 +69,18 @@ func TestReadsOfThePrimary(t *testing.T) {
 	}
 }
 
+// What shows nothing of the data does not count: drivers ask for variables on every new connection.
+func TestReadsOfNoData(t *testing.T) {
+	r := startReads(t, rigOptions{})
+	c := r.connect()
+	for _, sql := range []string{"SELECT @@max_allowed_packet", "SELECT CONNECTION_ID()", "SELECT @@no_such_variable"} {
+		c.from(r.primary, sql)
+		c.from(r.replicas[0], readT)
+	}
+	c.from(r.primary, "SELECT @@max_allowed_packet, (SELECT a FROM t)")
+	c.from(r.primary, readT)
+}
+
 // A position that went back makes a replica another server, for connections that are there already, too.
 func TestReadsOfAServerThatWentBack(t *testing.T) {
 	r := startReads(t, rigOptions{})
