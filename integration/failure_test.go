@@ -145,6 +145,9 @@ func TestReplicaKilledBeforeTheFirstByte(t *testing.T) {
 						t.Fatal(a.err)
 					}
 					victim := p.cluster.Replicas[waitSeen(t, mark+"-warm", ways...)]
+					if want {
+						p.waitFresh() // the other one is known to have what was read
+					}
 					victim.Pause()
 					done := ask(mark + "-cold")
 					waitSeen(t, mark+"-cold", ways...)

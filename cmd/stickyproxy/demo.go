@@ -76,6 +76,7 @@ func runDemo(ctx context.Context, o demoOptions, out, progress io.Writer) (err e
 	fmt.Fprintf(progress, "starting a private %s primary and two replicas that are %v late ...\n", o.engine, o.lag)
 	cluster, err := mysqltest.Start(ctx, mysqltest.Config{
 		Engine: mysqltest.Engine(o.engine), GTID: true, Lag: o.lag, Log: progress,
+		ExtraConfig: []string{fmt.Sprintf("max_connections=%d", 4*people)}, // two each on the primary, and room for guests
 	})
 	if err != nil {
 		return unlessOver(ctx, err) // Ctrl-C is the usual way to end it

@@ -18,11 +18,11 @@ import (
 
 const (
 	// people is how many post and reload at the same time, on each side.
-	people = 12
-	// thinkTime is the mean pause between two reloads of a page.
-	thinkTime = 100 * time.Millisecond
+	people = 96
+	// thinkTime is the mean pause between two reloads of a page: many are shorter than the lag, and some are longer.
+	thinkTime = 2 * time.Second
 	// reloadsPerPost is how often a page is looked at, on average, between two comments of its owner.
-	reloadsPerPost = 50
+	reloadsPerPost = 12
 )
 
 // tally counts what happened on one side.
@@ -153,7 +153,7 @@ func (s *scene) live(ctx context.Context, over <-chan struct{}, p *person) error
 		return unlessOver(ctx, err)
 	}
 	for turn := 0; !closed(over); turn++ {
-		if rand.IntN(reloadsPerPost) == 0 || turn == 0 {
+		if rand.IntN(reloadsPerPost) == 0 {
 			if err := p.post(ctx); err != nil {
 				return unlessOver(ctx, err)
 			}
@@ -258,7 +258,7 @@ func (p *person) reload(ctx context.Context, turn int) (stale bool, err error) {
 }
 
 // names are the people of the demo.
-var names = [people]string{"Ada", "Ben", "Cho", "Dana", "Eli", "Fay", "Gil", "Hana", "Ivo", "Jun", "Kim", "Lea"}
+var names = [...]string{"Ada", "Ben", "Cho", "Dana", "Eli", "Fay", "Gil", "Hana", "Ivo", "Jun", "Kim", "Lea"}
 
 // lastMissed is the newest thing that went wrong, for the screen.
 type lastMissed struct {

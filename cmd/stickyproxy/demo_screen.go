@@ -115,7 +115,7 @@ func (s *screen) missed(p *person) {
 	if !p.split {
 		side = "stickyproxy"
 	}
-	s.missing.set(fmt.Sprintf("%s: %s posted comment %d, reloaded, and it is not there", side, names[p.id], p.posted))
+	s.missing.set(fmt.Sprintf("%s: %s posted comment %d, reloaded, and it is not there", side, names[p.id%len(names)], p.posted))
 }
 
 // end sums up.
