@@ -1,0 +1,60 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/stickyproxy/stickyproxy/backend"
+)
+
+// watchInterval is how soon a read is taken away from a replica that went silent. The monitor takes a second or two to
+// tell that it is.
+const watchInterval = 500 * time.Millisecond
+
+// watch ends the waits of reads for replicas that are no longer up, until the server ends: those reads run elsewhere.
+// Without it, a client would wait for a frozen replica until the kernel gives up on it. It also ends the waits for clients
+// that have been idle for longer than they have set.
+func (s *Server) watch() {
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-s.ctx.Done():
+			return
+		case <-tick.C:
+		}
+		s.expire(time.Now())
+		snap := s.o.Fleet.Snapshot()
+		for i := range snap.Replicas {
+			if !snap.Replicas[i].Up {
+				s.wake(snap.Servers[i])
+			}
+		}
+	}
+}
+
+// expire ends the connections of clients that are idle for longer than their wait_timeout. The server ends the one to
+// the primary by itself, but nobody would notice before the next command, and some clients wait for that.
+// https://dev.mysql.com/doc/refman/en/server-system-variables.html#sysvar_wait_timeout
+func (s *Server) expire(now time.Time) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for cl := range s.clients {
+		if c := cl.conn; c != nil {
+			c.turn.expire(cl.nc, now)
+		}
+	}
+}
+
+// wake ends the waits for a replica.
+func (s *Server) wake(replica *backend.Server) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for cl := range s.clients {
+		if cl.conn == nil {
+			continue
+		}
+		if l := cl.conn.waits.Load(); l != nil && l.Server == replica && cl.conn.waits.CompareAndSwap(l, nil) {
+			_ = l.SetReadDeadline(time.Unix(1, 0)) // if it is gone, so is the wait
+		}
+	}
+}
