@@ -14,11 +14,11 @@ import (
 
 // How much the table measures.
 const (
-	tableRounds  = 3           // interleaved; the figure is the median of them
-	tableSeconds = time.Second // of load, each
-	tableIdle    = 2000        // clients that do nothing
-	tableLogins  = 200         // each round
-	tableLarge   = 5           // large results each round
+	tableRounds = 3           // interleaved; the figure is the median of them
+	tableLoad   = time.Second // of load, each
+	tableIdle   = 2000        // clients that do nothing
+	tableLogins = 200         // each round
+	tableLarge  = 5           // large results each round
 )
 
 // goal is what a figure has to be. The zero goal is none.
@@ -172,13 +172,13 @@ func (r *rig) runPoints(t *target, prepared bool, clients int) ([]float64, error
 	return []float64{cpu * 1e6 / float64(n), float64(n) / wall.Seconds(), took[n*99/100].Seconds() * 1e3}, nil
 }
 
-// runAll has all clients select rows for tableSeconds, and returns how long each took.
+// runAll has all clients select rows for tableLoad, and returns how long each took.
 func runAll(all []*points, start time.Time) ([]time.Duration, error) {
 	took := make([][]time.Duration, len(all))
 	var group errgroup.Group
 	for i, p := range all {
 		group.Go(func() (err error) {
-			took[i], err = p.runFor(start, tableSeconds)
+			took[i], err = p.runFor(start, tableLoad)
 			return err
 		})
 	}

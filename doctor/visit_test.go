@@ -73,7 +73,7 @@ func TestVisit(t *testing.T) {
 	if c.account != "monitor@10.%" || len(c.grants) != 1 || len(c.writers) != 1 {
 		t.Errorf("accounts: %+v", c)
 	}
-	if ahead := time.Unix(1000000000, 5e8).Sub(time.Now()); (c.clock - ahead).Abs() > time.Minute {
+	if ahead := time.Until(time.Unix(1000000000, 5e8)); (c.clock - ahead).Abs() > time.Minute {
 		t.Errorf("clock: got %v, want %v", c.clock, ahead)
 	}
 	p := visitFake(t, talkative, backend.RolePrimary, c)

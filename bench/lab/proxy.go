@@ -183,7 +183,10 @@ func (p *Proxy) Endpoint(name string, listener int, like client.Endpoint) client
 func (p *Proxy) Stop() error {
 	if p.cmd.Process != nil {
 		_ = p.cmd.Process.Kill() // it may have ended already
-		<-p.ended
+		var killed *exec.ExitError
+		if err := <-p.ended; err != nil && !errors.As(err, &killed) {
+			return errors.Join(err, os.RemoveAll(p.dir))
+		}
 	}
 	return os.RemoveAll(p.dir)
 }

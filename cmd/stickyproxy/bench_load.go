@@ -71,7 +71,7 @@ func (o *benchLoadOptions) validate() error {
 }
 
 // run measures.
-func (o *benchLoadOptions) run(ctx context.Context, l *lab.Lab, r *report.Report, p *progress) error {
+func (o *benchLoadOptions) run(ctx context.Context, l *lab.Lab, r *report.Report, p *progress) (err error) {
 	listeners := []lab.Listener{{Mode: "primary", Scope: "session"}}
 	if len(l.Replicas) > 0 {
 		listeners = append(listeners, lab.Listener{Mode: "auto", Scope: "session"})
@@ -80,7 +80,7 @@ func (o *benchLoadOptions) run(ctx context.Context, l *lab.Lab, r *report.Report
 	if err != nil {
 		return err
 	}
-	defer proxy.Stop()
+	defer func() { err = errors.Join(err, proxy.Stop()) }()
 	if o.options.Endpoints, err = o.endpoints(l, proxy); err != nil {
 		return err
 	}

@@ -86,12 +86,12 @@ func (o *benchPoliciesOptions) validate() error {
 }
 
 // run measures.
-func (o *benchPoliciesOptions) run(ctx context.Context, l *lab.Lab, r *report.Report, p *progress) error {
+func (o *benchPoliciesOptions) run(ctx context.Context, l *lab.Lab, r *report.Report, p *progress) (err error) {
 	proxy, err := startBenchProxy(ctx, l, lab.Listener{Mode: "auto", Scope: "session"}, lab.Listener{Mode: "auto", Scope: "global"})
 	if err != nil {
 		return err
 	}
-	defer proxy.Stop()
+	defer func() { err = errors.Join(err, proxy.Stop()) }()
 	if o.options.Policies, err = o.policies(l, proxy); err != nil {
 		return err
 	}
