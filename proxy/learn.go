@@ -37,9 +37,15 @@ func (c *conn) finish(l *link, r *request) {
 	if !l.replica {
 		nothing = c.wrote(l, r)
 	}
-	if (r.rows || failed || nothing) && (r.class.Multi || !r.class.NoTables) {
+	if (r.rows || failed || nothing) && !showsNoData(r.class) {
 		c.noteRead(l, r, c.srv.now())
 	}
+}
+
+// showsNoData reports whether a statement is one of those that tell nothing of what is in tables. What ends a transaction is
+// none of them: it is the end of what was read in there.
+func showsNoData(st router.Statement) bool {
+	return st.NoTables && !st.Multi && st.Reason != router.ReasonTransaction && st.Reason != router.ReasonSet
 }
 
 // flushesStatus reports whether a statement is FLUSH STATUS: who sets the counters of his session to 0 wants to see in them
