@@ -34,8 +34,8 @@ func (c *conn) diagnostics(l *link, r *request) {
 	if ran || failed {
 		c.previous, c.warnings = l, r.warnings // other commands leave alone what ROW_COUNT() and SHOW WARNINGS answer
 	}
-	if l.MariaDB && (r.code == mysql.COM_INIT_DB || r.code == mysql.COM_PING) {
-		c.previous = l // there, these are statements without rows
+	if r.code == mysql.COM_INIT_DB || r.code == mysql.COM_PING {
+		c.previous = l // to servers, these are statements without rows
 	}
 	if r.code == mysql.COM_STMT_PREPARE && !l.MariaDB {
 		c.warned, c.warnings = l, r.warnings

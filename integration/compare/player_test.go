@@ -244,9 +244,13 @@ func (c *client) prepare(argument string) (response, error) {
 	return r, err
 }
 
-// executes has a statement prepared and executed once. One that cannot be prepared runs as it is.
+// executes has a statement prepared and executed once. One that cannot be prepared runs as it is, and so does SET GLOBAL:
+// MySQL answers its preparation with an OK packet that is none of that kind where the privilege is missing.
 func (c *client) executes(sql string) (response, error) {
 	const name = "=" // no script's
+	if strings.HasPrefix(sql, "SET GLOBAL") {
+		return c.exchange(c.query(sql))
+	}
 	made, err := c.prepare(name + " " + sql)
 	if err != nil {
 		return made, err
