@@ -4,7 +4,9 @@
 //   - causal_test.go: nobody reads older data than what they themselves wrote;
 //   - mode_test.go: what the consistency modes change about that;
 //   - transaction_test.go, prepared_test.go: transactions, and prepared statements that move between servers;
-//   - transparent_test.go: whatever a client asks, it gets what the primary itself would have answered;
+//   - compare: whatever a client asks, it gets what the primary itself would have answered;
+//   - hint_test.go, wait_test.go, guarantees_kept_test.go: sessions that span connections and proxies;
+//   - check_test.go: servers that are not set up as the promise needs it;
 //   - failure_test.go: servers that die, hang, are late or are replaced;
 //   - client_test.go: clients that speak garbage, go away or are slow;
 //   - bulk_test.go, idle_test.go: large results, large packets and many clients, in bounded memory;

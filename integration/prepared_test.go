@@ -2,6 +2,7 @@ package integration
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"fmt"
 	"testing"
@@ -260,7 +261,7 @@ func TestUnknownStatement(t *testing.T) {
 func TestPreparedUnderAnotherSchema(t *testing.T) {
 	clustertest.EachEngine(t, func(t *testing.T, e mysqltest.Engine) {
 		p := sharedRig(t, e)
-		stage(t, p)
+		stageSchemas(t, p)
 		c := p.connect()
 		const query = "SELECT v FROM f WHERE id = ?"
 		english := c.prepare(query)
@@ -277,4 +278,25 @@ func TestPreparedUnderAnotherSchema(t *testing.T) {
 			c.exec("USE app")
 		}
 	})
+}
+
+// stageSchemas makes a table of one name in two schemas. Only the primary's own shell writes, so no client is pinned.
+func stageSchemas(t *testing.T, p *rig) {
+	t.Helper()
+	const schemas = `
+		CREATE TABLE app.f (id INT PRIMARY KEY, v VARCHAR(20));
+		INSERT INTO app.f VALUES (1, 'one');
+		CREATE DATABASE app2;
+		GRANT ALL ON app2.* TO app;
+		CREATE TABLE app2.f (id INT PRIMARY KEY, v VARCHAR(20));
+		INSERT INTO app2.f VALUES (1, 'uno');`
+	if _, err := p.cluster.Primary.Exec(p.ctx, schemas); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if _, err := p.cluster.Primary.Exec(context.Background(), "DROP DATABASE app2; REVOKE ALL ON app2.* FROM app;"); err != nil {
+			t.Error(err)
+		}
+	})
+	p.waitFresh()
 }
