@@ -48,6 +48,7 @@ func TestTransactionThatReads(t *testing.T) {
 		c.exec("BEGIN")
 		c.wants(readT, "1", false)
 		c.exec("COMMIT")
+		p.waitFresh() // a replica has what was read
 		c.wants(readT, "1", true)
 	})
 }

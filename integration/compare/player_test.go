@@ -48,6 +48,9 @@ func (p *player) play(steps []step) []played {
 			continue
 		}
 		c, _ := p.client(s.connection)
+		if s.where == "replica" {
+			p.rig.settle() // a replica may serve it: it has what the connection has seen on the primary
+		}
 		all[i].where = p.where(c, run)
 	}
 	return all
@@ -244,11 +247,11 @@ func (c *client) prepare(argument string) (response, error) {
 	return r, err
 }
 
-// executes has a statement prepared and executed once. One that cannot be prepared runs as it is, and so does SET GLOBAL:
-// MySQL answers its preparation with an OK packet that is none of that kind where the privilege is missing.
+// executes has a statement prepared and executed once. One that cannot be prepared runs as it is, and so do SET GLOBAL
+// and SET PERSIST: MySQL answers their preparation with an OK packet that is none of that kind where the privilege is missing.
 func (c *client) executes(sql string) (response, error) {
 	const name = "=" // no script's
-	if strings.HasPrefix(sql, "SET GLOBAL") {
+	if strings.HasPrefix(sql, "SET GLOBAL") || strings.HasPrefix(sql, "SET PERSIST") {
 		return c.exchange(c.query(sql))
 	}
 	made, err := c.prepare(name + " " + sql)
