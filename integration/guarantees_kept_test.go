@@ -17,10 +17,13 @@ import (
 	"github.com/stickyproxy/stickyproxy/session"
 )
 
-// hints are the ways to name a session that are proven to keep the guarantees. Query attributes are not among them: with
-// those the checker finds a violation now and then on MySQL, see "What is not guaranteed" in ARCHITECTURE.md.
-func hints() []guarantees.Hint {
-	return []guarantees.Hint{guarantees.ByConnection, guarantees.ByVariable, guarantees.ByComment, guarantees.ByConnectionAttribute}
+// hints are the ways to name a session that go to the same place whatever the engine is.
+func hints(e mysqltest.Engine) []guarantees.Hint {
+	list := []guarantees.Hint{guarantees.ByConnection, guarantees.ByVariable, guarantees.ByComment, guarantees.ByConnectionAttribute}
+	if e == mysqltest.MySQL { // MariaDB has no query attributes
+		list = append(list, guarantees.ByAttribute)
+	}
+	return list
 }
 
 // The proxy keeps the guarantees before replicas that are late: with each kind of hint, from proxy to
@@ -35,7 +38,7 @@ func TestGuarantees(t *testing.T) {
 			proxies int
 			lag     time.Duration
 		}{
-			{"hints", proxy.ScopeSession, hints(), 1, late},
+			{"hints", proxy.ScopeSession, hints(e), 1, late},
 			{"tokens", proxy.ScopeSession, []guarantees.Hint{guarantees.ByToken}, 2, late},
 			{"fleet", proxy.ScopeFleet, []guarantees.Hint{guarantees.ByNothing}, 2, 0},
 			{"global", proxy.ScopeGlobal, []guarantees.Hint{guarantees.ByNothing}, 1, 0},
@@ -121,7 +124,7 @@ func TestGuaranteesUnderFire(t *testing.T) {
 		t.Cleanup(func() { parallel(t, p.cluster, 0) })
 		house := startHouse(t, p)
 		o := checker(t, p.cluster, house.addr)
-		o.Hints = hints()
+		o.Hints = hints(e)
 		ended := make(chan error, 1)
 		ctx, cancel := context.WithTimeout(t.Context(), *checkFor+2*time.Minute)
 		o.WriteShare = 0.05

@@ -62,7 +62,7 @@ func (c *conn) inSnapshot(r *request) (*link, error) {
 		}
 	}
 	c.snapshot.open = l.inTransaction()
-	c.snapshot.fresh = e.Has(router.Ends) || c.snapshot.fresh && r.failure == nil && r.class.Kind != router.Read
+	c.snapshot.fresh = e.Has(router.Ends) || c.snapshot.fresh && r.failure == nil && (r.class.Kind != router.Read || r.code == mysql.COM_STMT_PREPARE)
 	return l, nil
 }
 
