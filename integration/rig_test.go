@@ -52,7 +52,7 @@ type setup struct {
 }
 
 // probeInterval makes the fleet notice changes soon.
-const probeInterval = 200 * time.Millisecond
+const probeInterval = 50 * time.Millisecond
 
 // sharedRig is a proxy before the shared cluster of an engine.
 func sharedRig(t *testing.T, e mysqltest.Engine, change ...func(*setup)) *rig {

@@ -23,7 +23,9 @@ func (s shell) run(ctx context.Context, sql string, args ...string) (string, err
 	args = append([]string{"--no-defaults", "--user=root", "--socket=" + s.socket, "--batch", "--raw",
 		"--comments", "--default-character-set=utf8mb4"}, args...)
 	if s.programs.engine == MySQL {
-		args = append(args, "--loose-commands") // DELIMITER; off by default since MySQL 9
+		args = append(args, "--ssl-mode=DISABLED", "--loose-commands") // DELIMITER; off by default since MySQL 9
+	} else {
+		args = append(args, "--skip-ssl") // on a socket TLS costs more than the statements
 	}
 	cmd := s.programs.shell.build(ctx, args...)
 	cmd.Env = append(cmd.Env, "HOME="+s.dir) // no login file of the user

@@ -103,8 +103,13 @@ func Shared(t testing.TB, e mysqltest.Engine) *mysqltest.Cluster {
 	return s.cluster
 }
 
-// Main runs the tests of a package, closes the shared clusters and ends the process.
+// Main runs the tests of a package, with temporary files in memory if they fit, closes the shared clusters and ends the
+// process.
 func Main(m *testing.M) {
+	if err := useMemory(); err != nil {
+		fmt.Fprintf(os.Stderr, "keep temporary files in memory: %v\n", err)
+		os.Exit(1)
+	}
 	code := m.Run()
 	if err := closeShared(); err != nil {
 		fmt.Fprintf(os.Stderr, "close the shared clusters: %v\n", err)
