@@ -12,16 +12,12 @@ type Set struct {
 	b *body
 }
 
-// body is what a Set points to. spans are normal (see normalise) and not empty.
+// body is what a Set points to: its spans, which are normal (see normalise) and not
+// empty. A set of one span, which is what a write gets and what most sessions keep,
+// takes 32 bytes.
 type body struct {
-	spans []span
-}
-
-// single is the body of a set of one span, which is what a write gets and what
-// most sessions keep: one allocation of 48 bytes.
-type single struct {
-	body
-	one [1]span
+	one  [1]span
+	more *[]span // all of them, if there are several; else nil
 }
 
 // newSet makes a Set of spans that are normal. It copies them, so that callers
@@ -31,19 +27,21 @@ func newSet(spans []span) Set {
 	case 0:
 		return Set{}
 	case 1:
-		s := &single{one: [1]span{spans[0]}}
-		s.spans = s.one[:]
-		return Set{&s.body}
+		return Set{&body{one: [1]span{spans[0]}}}
 	}
-	return Set{&body{spans: slices.Clone(spans)}}
+	several := slices.Clone(spans)
+	return Set{&body{more: &several}}
 }
 
 // list returns the spans of a, for reading only.
 func (a Set) list() []span {
-	if a.b == nil {
+	switch {
+	case a.b == nil:
 		return nil
+	case a.b.more != nil:
+		return *a.b.more
 	}
-	return a.b.spans
+	return a.b.one[:]
 }
 
 // IsEmpty says whether a contains nothing.
@@ -57,7 +55,7 @@ func (a Set) Contains(b Set) bool {
 		return true
 	}
 	have := a.list()
-	for _, s := range b.b.spans {
+	for _, s := range b.list() {
 		i := search(have, s)
 		if i < 0 || !have[i].covers(s) {
 			return false
