@@ -5,9 +5,9 @@ import (
 	"fmt"
 	"testing"
 
-	"github.com/go-mysql-org/go-mysql/mysql"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stickyproxy/stickyproxy/bench/client"
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 )
 
@@ -17,36 +17,22 @@ const (
 	largeText     = "SELECT * FROM large"
 )
 
-func textQuery(sql string) []byte {
-	return mysqlwire.AppendPacket(nil, 0, append([]byte{mysql.COM_QUERY}, sql...))
-}
-
-// executeQuery is the COM_STMT_EXECUTE of a statement with one parameter, a BIGINT that stands at the end.
-// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_stmt_execute.html
-func executeQuery(statement uint32) []byte {
-	p := binary.LittleEndian.AppendUint32([]byte{mysql.COM_STMT_EXECUTE}, statement)
-	p = append(p, 0, 1, 0, 0, 0)                      // no cursor, one iteration
-	p = append(p, 0, 1, mysql.MYSQL_TYPE_LONGLONG, 0) // not NULL, types follow
-	p = binary.LittleEndian.AppendUint64(p, firstPoint)
-	return mysqlwire.AppendPacket(nil, 0, p)
-}
-
 // points is a client that selects one row after the other.
 type points struct {
-	*client
+	*client.Conn
 	packet   []byte
 	prepared bool
 	id       int
 }
 
-func newPoints(c *client, prepared bool) (*points, error) {
-	p := &points{client: c, prepared: prepared, packet: textQuery(pointText), id: firstPoint}
+func newPoints(c *client.Conn, prepared bool) (*points, error) {
+	p := &points{Conn: c, prepared: prepared, packet: client.Text(pointText), id: firstPoint}
 	if prepared {
-		statement, err := c.prepare(pointPrepared)
+		statement, err := c.Prepare(pointPrepared)
 		if err != nil {
 			return nil, err
 		}
-		p.packet = executeQuery(statement)
+		p.packet = client.Execute(statement, firstPoint)
 	}
 	_, err := p.next() // opens the connection to the replica, and prepares the statement there
 	return p, err
@@ -65,7 +51,7 @@ func (p *points) next() (int, error) {
 			digits[i] = byte('0' + n%10)
 		}
 	}
-	return p.do(p.packet)
+	return p.Do(p.packet)
 }
 
 // run selects n rows.
@@ -96,7 +82,7 @@ func BenchmarkPointSelect(b *testing.B) {
 func (r *rig) benchmarkPoints(b *testing.B, w way, prepared bool, clients int) {
 	var all []*points
 	for range clients {
-		p, err := newPoints(r.connect(b, w, modern), prepared)
+		p, err := newPoints(r.connect(b, w, client.Modern), prepared)
 		if err != nil {
 			b.Fatal(err)
 		}
@@ -122,7 +108,7 @@ func BenchmarkLargeResult(b *testing.B) {
 	for _, form := range []struct {
 		name string
 		caps mysqlwire.Capability
-	}{{"deprecate-eof", modern}, {"classic-eof", classic}} {
+	}{{"deprecate-eof", client.Modern}, {"classic-eof", client.Classic}} {
 		for _, w := range r.ways() {
 			b.Run(form.name+"/"+w.name, func(b *testing.B) { r.benchmarkLarge(b, w, form.caps) })
 		}
@@ -132,8 +118,8 @@ func BenchmarkLargeResult(b *testing.B) {
 // benchmarkLarge reads the 200,000 rows b.N times.
 func (r *rig) benchmarkLarge(b *testing.B, w way, caps mysqlwire.Capability) {
 	c := r.connect(b, w, caps)
-	packet := textQuery(largeText)
-	size, err := c.do(packet)
+	packet := client.Text(largeText)
+	size, err := c.Do(packet)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -141,7 +127,7 @@ func (r *rig) benchmarkLarge(b *testing.B, w way, caps mysqlwire.Capability) {
 	b.ReportAllocs()
 	cpu := r.measured(b, w, b.N, func() error {
 		for range b.N {
-			if _, err := c.do(packet); err != nil {
+			if _, err := c.Do(packet); err != nil {
 				return err
 			}
 		}
@@ -158,15 +144,15 @@ func BenchmarkLogin(b *testing.B) {
 	r := startRig(b)
 	for _, w := range r.ways()[:2] { // a login opens no connection to a replica
 		b.Run(w.name, func(b *testing.B) {
-			r.connect(b, w, modern) // now it is known
+			r.connect(b, w, client.Modern) // now it is known
 			b.ReportAllocs()
 			cpu := r.measured(b, w, 0, func() error {
 				for range b.N {
-					c, err := connect(w.address, r.cluster.App, modern)
+					c, err := dial(w.address, r.cluster.App, client.Modern)
 					if err != nil {
 						return err
 					}
-					if err := c.quit(); err != nil {
+					if err := c.Quit(); err != nil {
 						return err
 					}
 				}
@@ -183,7 +169,7 @@ func BenchmarkLogin(b *testing.B) {
 // client of the benchmarks understands what it gets.
 func TestWays(t *testing.T) {
 	r := startRig(t)
-	for _, caps := range []mysqlwire.Capability{modern, classic} {
+	for _, caps := range []mysqlwire.Capability{client.Modern, client.Classic} {
 		for _, prepared := range []bool{false, true} {
 			var sizes []int
 			for _, w := range r.ways() {

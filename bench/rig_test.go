@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stickyproxy/stickyproxy/bench/client"
+	"github.com/stickyproxy/stickyproxy/bench/load"
 	"github.com/stickyproxy/stickyproxy/internal/mysqltest"
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 )
@@ -127,17 +129,17 @@ func (r *rig) fillLarge(tb testing.TB) {
 
 // awaitReplica waits until the proxy reads from the replica.
 func (r *rig) awaitReplica() error {
-	c, err := connect(r.proxy.auto, r.cluster.App, modern)
+	c, err := dial(r.proxy.auto, r.cluster.App, client.Modern)
 	if err != nil {
 		return err
 	}
 	defer c.Close()
-	packet := textQuery(pointText)
+	packet := client.Text(pointText)
 	ticker := time.NewTicker(10 * time.Millisecond)
 	defer ticker.Stop()
 	deadline := time.After(startLimit)
 	for {
-		if _, err := c.do(packet); err != nil {
+		if _, err := c.Do(packet); err != nil {
 			return err
 		}
 		n, err := r.proxy.onReplica()
@@ -168,10 +170,17 @@ func (r *rig) ways() []way {
 	}
 }
 
+// dial logs in to a server or to the proxy. The caller closes the connection.
+func dial(address string, account mysqltest.Account, caps mysqlwire.Capability) (*client.Conn, error) {
+	return client.Dial(context.Background(), client.Endpoint{
+		Name: address, Address: address, User: account.User, Password: account.Password, Schema: mysqltest.AppSchema,
+	}, caps)
+}
+
 // connect connects a client that is closed when the benchmark ends.
-func (r *rig) connect(tb testing.TB, w way, caps mysqlwire.Capability) *client {
+func (r *rig) connect(tb testing.TB, w way, caps mysqlwire.Capability) *client.Conn {
 	tb.Helper()
-	c, err := connect(w.address, r.cluster.App, caps)
+	c, err := dial(w.address, r.cluster.App, caps)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -187,7 +196,7 @@ func (r *rig) measured(b *testing.B, w way, reads int, work func() error) time.D
 	if err != nil {
 		b.Fatal(err)
 	}
-	before, err := processCPU(r.proxy.cmd.Process.Pid)
+	before, err := load.CPU(r.proxy.cmd.Process.Pid)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -197,7 +206,7 @@ func (r *rig) measured(b *testing.B, w way, reads int, work func() error) time.D
 	if err != nil {
 		b.Fatal(err)
 	}
-	after, err := processCPU(r.proxy.cmd.Process.Pid)
+	after, err := load.CPU(r.proxy.cmd.Process.Pid)
 	if err != nil {
 		b.Fatal(err)
 	}

@@ -10,6 +10,9 @@ import (
 	"time"
 
 	"golang.org/x/sync/errgroup"
+
+	"github.com/stickyproxy/stickyproxy/bench/client"
+	"github.com/stickyproxy/stickyproxy/bench/load"
 )
 
 // How much the table measures.
@@ -148,7 +151,7 @@ func ofProcess(measure func(*target) (float64, error)) func(*target) ([]float64,
 func (r *rig) runPoints(t *target, prepared bool, clients int) ([]float64, error) {
 	all := make([]*points, clients)
 	for i := range all {
-		c, err := connect(t.address, r.cluster.App, modern)
+		c, err := dial(t.address, r.cluster.App, client.Modern)
 		if err != nil {
 			return nil, err
 		}
@@ -202,15 +205,15 @@ func (p *points) runFor(start time.Time, d time.Duration) ([]time.Duration, erro
 
 // largeResult returns the processor time of the proxy for a GB of rows, and how many MB came a second.
 func (r *rig) largeResult(t *target) ([]float64, error) {
-	c, err := connect(t.address, r.cluster.App, modern)
+	c, err := dial(t.address, r.cluster.App, client.Modern)
 	if err != nil {
 		return nil, err
 	}
 	defer c.Close()
-	packet, bytes, start := textQuery(largeText), 0, time.Now()
+	packet, bytes, start := client.Text(largeText), 0, time.Now()
 	cpu, err := t.cpu(func() error {
 		for range tableLarge {
-			size, err := c.do(packet)
+			size, err := c.Do(packet)
 			if err != nil {
 				return err
 			}
@@ -225,11 +228,11 @@ func (r *rig) largeResult(t *target) ([]float64, error) {
 func (r *rig) loginCPU(t *target) (float64, error) {
 	cpu, err := t.cpu(func() error {
 		for range tableLogins {
-			c, err := connect(t.address, r.cluster.App, modern)
+			c, err := dial(t.address, r.cluster.App, client.Modern)
 			if err != nil {
 				return err
 			}
-			if err := c.quit(); err != nil {
+			if err := c.Quit(); err != nil {
 				return err
 			}
 		}
@@ -245,12 +248,12 @@ func (r *rig) idleKiB(t *target) (float64, error) {
 		return 0, err
 	}
 	for range tableIdle {
-		c, err := connect(t.address, r.cluster.App, modern)
+		c, err := dial(t.address, r.cluster.App, client.Modern)
 		if err != nil {
 			return 0, err
 		}
 		defer c.Close()
-		if _, err := c.do(textQuery("SELECT @@port")); err != nil {
+		if _, err := c.Do(client.Text("SELECT @@port")); err != nil {
 			return 0, err
 		}
 	}
@@ -259,7 +262,7 @@ func (r *rig) idleKiB(t *target) (float64, error) {
 }
 
 func residentMiB(t *target) (float64, error) {
-	bytes, err := processMemory(t.pid)
+	bytes, err := load.Memory(t.pid)
 	return float64(bytes) / (1 << 20), err
 }
 
@@ -268,14 +271,14 @@ func (t *target) cpu(work func() error) (float64, error) {
 	if t.pid == 0 {
 		return none, work()
 	}
-	before, err := processCPU(t.pid)
+	before, err := load.CPU(t.pid)
 	if err != nil {
 		return 0, err
 	}
 	if err := work(); err != nil {
 		return 0, err
 	}
-	after, err := processCPU(t.pid)
+	after, err := load.CPU(t.pid)
 	return (after - before).Seconds(), err
 }
 

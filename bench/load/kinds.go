@@ -157,7 +157,7 @@ func (r *runner) measureMemory(ctx context.Context, e Endpoint) error {
 	if e.PID == 0 {
 		return nil
 	}
-	before, err := processMemory(e.PID)
+	before, err := Memory(e.PID)
 	if err != nil {
 		return err
 	}
@@ -174,7 +174,7 @@ func (r *runner) measureMemory(ctx context.Context, e Endpoint) error {
 	if err != nil {
 		return fmt.Errorf("%d idle clients: %w", r.Idle, err)
 	}
-	after, err := processMemory(e.PID)
+	after, err := Memory(e.PID)
 	if err != nil {
 		return err
 	}

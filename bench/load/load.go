@@ -197,7 +197,7 @@ func cpuOf(e Endpoint) (time.Duration, error) {
 	if e.PID == 0 {
 		return 0, nil
 	}
-	return processCPU(e.PID)
+	return CPU(e.PID)
 }
 
 // add adds one slice.

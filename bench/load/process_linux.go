@@ -10,10 +10,10 @@ import (
 	"unsafe"
 )
 
-// processCPU is the processor time, user and system, that a process and all its threads have used, those that ended
+// CPU is the processor time, user and system, that a process and all its threads have used, those that ended
 // included. It is the process's CPU clock, which counts nanoseconds where /proc/PID/stat counts hundredths of a second.
 // https://man7.org/linux/man-pages/man3/clock_getcpuclockid.3.html
-func processCPU(pid int) (time.Duration, error) {
+func CPU(pid int) (time.Duration, error) {
 	const cpuClock = 2 // CPUCLOCK_SCHED, what the scheduler counted
 	clock := ^pid<<3 | cpuClock
 	var ts syscall.Timespec
@@ -23,9 +23,9 @@ func processCPU(pid int) (time.Duration, error) {
 	return time.Duration(ts.Nano()), nil
 }
 
-// processMemory is the memory of a process that is in use, bytes (VmRSS).
+// Memory is the memory of a process that is in use, bytes (VmRSS).
 // https://man7.org/linux/man-pages/man5/proc_pid_status.5.html
-func processMemory(pid int) (int64, error) {
+func Memory(pid int) (int64, error) {
 	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
 		return 0, err

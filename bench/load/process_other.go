@@ -9,8 +9,8 @@ import (
 
 var errLinux = errors.New("what another process uses is read on Linux only")
 
-// processCPU needs a kernel that tells one process the CPU clock of another.
-func processCPU(int) (time.Duration, error) { return 0, errLinux }
+// CPU needs a kernel that tells one process the CPU clock of another.
+func CPU(int) (time.Duration, error) { return 0, errLinux }
 
-// processMemory needs /proc.
-func processMemory(int) (int64, error) { return 0, errLinux }
+// Memory needs /proc.
+func Memory(int) (int64, error) { return 0, errLinux }
