@@ -42,6 +42,7 @@ type Endpoint struct {
 	Password string
 	Schema   string // the connection's current schema; "": none
 	TLS      backend.TLS
+	CA       string // the file that TLS.Roots came from, for a proxy that is to reach the same server; "": there is none
 }
 
 // In returns the endpoint with another schema.

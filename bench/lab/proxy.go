@@ -102,13 +102,22 @@ func (l *Lab) configuration(monitor string, listeners []Listener) string {
 	for _, li := range listeners {
 		fmt.Fprintf(&b, "  - {address: \"127.0.0.1:0\", mode: %s, scope: %s}\n", li.Mode, li.Scope)
 	}
-	fmt.Fprintf(&b, "primary: {address: %q, tls: %s}\nreplicas:\n", l.Primary.Address, l.Primary.TLS.Mode)
+	fmt.Fprintf(&b, "primary: %s\nreplicas:\n", server(l.Primary))
 	for _, r := range l.Replicas {
-		fmt.Fprintf(&b, "  - {address: %q, tls: %s}\n", r.Address, r.TLS.Mode)
+		fmt.Fprintf(&b, "  - %s\n", server(r))
 	}
 	// After its start the proxy takes everybody for somebody who has just written, for one window.
 	fmt.Fprintf(&b, "consistency: {window: 2s}\nmonitor: {user: %q}\nlog: {format: json}\ndrain_timeout: 1s\n", monitor)
 	return b.String()
+}
+
+// server is how the proxy's file says where a server is, and how it is reached.
+func server(e client.Endpoint) string {
+	tls := e.TLS.Mode.String()
+	if e.CA != "" {
+		tls = fmt.Sprintf("{mode: %s, ca: %q}", tls, e.CA)
+	}
+	return fmt.Sprintf("{address: %q, tls: %s}", e.Address, tls)
 }
 
 // start starts the process and waits until it has told all addresses.

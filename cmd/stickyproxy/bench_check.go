@@ -15,7 +15,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/integration/guarantees"
 )
 
@@ -26,7 +25,8 @@ var errBroken = errors.New("a session guarantee was broken")
 type checkFlags struct {
 	to                         []string
 	hints                      []string
-	setup, user, tls           string
+	setup, user                string
+	tls                        tlsFlags
 	users, cells               int
 	length, think              time.Duration
 	writes                     float64
@@ -77,7 +77,7 @@ func (f *checkFlags) define(cmd *cobra.Command) {
 	set.StringSliceVar(&f.to, "to", nil, "where users connect: `ADDRESS`, several with commas between them")
 	set.StringVar(&f.setup, "setup", "", "make the schema at `ADDRESS` (default: the first of --to)")
 	set.StringVar(&f.user, "user", "", "account, `NAME`; its password is in "+benchPasswordVariable)
-	set.StringVar(&f.tls, "tls", "preferred", "TLS `MODE`: disabled, preferred, required, verify-ca or verify-identity")
+	f.tls.define(set)
 	set.StringSliceVar(&f.hints, "hint", []string{string(guarantees.ByConnection)}, "how a session is named, `HINT`: connection, nothing, variable, comment, attribute, connection_attribute or token; users take turns with several")
 	set.BoolVar(&f.split, "split", false, "what naive applications do: write to the first address, read from the others")
 	set.DurationVar(&f.length, "for", 10*time.Second, "how long users work")
@@ -126,9 +126,9 @@ func (f *checkFlags) endpoint(text string) (guarantees.Endpoint, error) {
 	if err != nil {
 		return guarantees.Endpoint{}, err
 	}
-	mode, err := backend.ParseTLSMode(f.tls)
+	tls, err := f.tls.backend()
 	return guarantees.Endpoint{
-		Address: address, User: f.user, Password: os.Getenv(benchPasswordVariable), TLS: backend.TLS{Mode: mode},
+		Address: address, User: f.user, Password: os.Getenv(benchPasswordVariable), TLS: tls,
 	}, err
 }
 

@@ -20,6 +20,8 @@ func TestBenchCheckUsage(t *testing.T) {
 		{"a bad hint", "--user u --to a:1 --hint telepathy", `"telepathy" is no way to name a session`},
 		{"a bad share", "--user u --to a:1 --write-share 2", "share of writes"},
 		{"a bad TLS mode", "--user u --to a:1 --tls maybe", "not a TLS mode"},
+		{"an authority that nobody asks", "--user u --to a:1 --tls-ca ca.pem", "--tls-ca has no effect with --tls preferred"},
+		{"no file of an authority", "--user u --to a:1 --tls verify-ca --tls-ca nowhere.pem", "--tls-ca: ca cannot be read"},
 		{"no time", "--user u --to a:1 --for 0s", "not positive"},
 		{"no consent", "--user u --to a:1", "say --yes"},
 	} {
@@ -42,7 +44,7 @@ func TestBenchCheckNobody(t *testing.T) {
 
 // The flags reach the options.
 func TestBenchCheckOptions(t *testing.T) {
-	f := checkFlags{to: []string{"a:1", "b"}, user: "u", tls: "required", hints: []string{"token"}, length: 1, text: true, setup: "c"}
+	f := checkFlags{to: []string{"a:1", "b"}, user: "u", tls: tlsFlags{mode: "required"}, hints: []string{"token"}, length: 1, text: true, setup: "c"}
 	o, err := f.options()
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,6 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
-	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/bench/client"
 	"github.com/stickyproxy/stickyproxy/bench/lab"
 	"github.com/stickyproxy/stickyproxy/internal/mysqltest"
@@ -30,7 +29,7 @@ type benchServers struct {
 	primary    string
 	replicas   []string
 	user       string
-	tls        string
+	tls        tlsFlags
 	yes        bool
 	targets    []string
 }
@@ -43,7 +42,7 @@ func (s *benchServers) flags(cmd *cobra.Command) {
 	f.StringVar(&s.primary, "primary", "", "your primary, host:port")
 	f.StringArrayVar(&s.replicas, "replica", nil, "a replica of it, host:port; may be repeated")
 	f.StringVar(&s.user, "user", "", "account on your servers; its password is in "+benchPasswordVariable)
-	f.StringVar(&s.tls, "tls", "preferred", "TLS towards your servers: disabled, preferred, required, verify-ca or verify-identity")
+	s.tls.define(f)
 	f.BoolVar(&s.yes, "yes", false, "do not ask before the schema "+lab.Schema+" is made on your servers")
 	f.StringArrayVar(&s.targets, "target", nil, "another endpoint that leads to these servers, NAME=ADDRESS; may be repeated")
 }
@@ -62,8 +61,8 @@ func (s *benchServers) validate() error {
 	case s.local == "" && s.user == "":
 		return errors.New("--user is missing: an account that may write in the schema " + lab.Schema + " and ask for replication")
 	}
-	if _, err := backend.ParseTLSMode(s.tls); err != nil {
-		return fmt.Errorf("--tls: %w", err)
+	if _, err := s.tls.backend(); err != nil {
+		return err
 	}
 	if _, err := s.targetEndpoints(client.Endpoint{}); err != nil {
 		return err
@@ -107,7 +106,7 @@ func (s *benchServers) endpoint(name, address string) (client.Endpoint, error) {
 	if err != nil {
 		return client.Endpoint{}, usageError{err: err}
 	}
-	mode, err := backend.ParseTLSMode(s.tls)
+	tls, err := s.tls.backend()
 	if err != nil {
 		return client.Endpoint{}, err
 	}
@@ -115,7 +114,7 @@ func (s *benchServers) endpoint(name, address string) (client.Endpoint, error) {
 		name = address
 	}
 	return client.Endpoint{
-		Name: name, Address: address, User: s.user, Password: os.Getenv(benchPasswordVariable), TLS: backend.TLS{Mode: mode},
+		Name: name, Address: address, User: s.user, Password: os.Getenv(benchPasswordVariable), TLS: tls, CA: s.tls.ca,
 	}, nil
 }
 

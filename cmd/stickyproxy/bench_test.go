@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -133,7 +134,7 @@ func testBenchLag(t *testing.T, l *benchLab) {
 
 func testBenchPolicies(t *testing.T, l *benchLab) {
 	_, file := l.run(t, "policies", "--for", "1s", "--rounds", "2", "--warm-up", "100ms", "--window", "1s", "--least-probes", "10",
-		"--target", "rival="+l.Primary.Addr())
+		"--tls", "verify-identity", "--tls-ca", l.CAFile(), "--target", "rival="+l.Primary.Addr())
 	outcomes := map[string]map[string]any{}
 	for _, o := range file["policies"].(map[string]any)["outcomes"].([]any) {
 		outcome := o.(map[string]any)
@@ -153,7 +154,7 @@ func testBenchPolicies(t *testing.T, l *benchLab) {
 
 func testBenchLoad(t *testing.T, l *benchLab) {
 	table, file := l.run(t, "load", "--slice", "100ms", "--rounds", "2", "--clients", "2", "--logins", "5", "--idle", "5", "--rows", "5000",
-		"--least-probes", "5", "--target", "replica="+l.Replicas[0].Addr()+",pid="+itoa(l.Replicas[0].PID()))
+		"--least-probes", "5", "--target", "replica="+l.Replicas[0].Addr()+",pid="+strconv.Itoa(l.Replicas[0].PID()))
 	for _, want := range []string{"text, ratio to direct", "prepared, p99, us", "large result, rate, MB/s", "login, CPU, us", "memory of an idle client, kB", "stickyproxy to replica"} {
 		if !strings.Contains(table, want) {
 			t.Errorf("the table has no %q:\n%s", want, table)
@@ -165,11 +166,6 @@ func testBenchLoad(t *testing.T, l *benchLab) {
 			t.Errorf("%v: %d rounds", figure["name"], n)
 		}
 	}
-}
-
-func itoa(n int) string {
-	b, _ := json.Marshal(n) // a number always works
-	return string(b)
 }
 
 // Whoever interrupts a run gets no result and finds nothing left behind.

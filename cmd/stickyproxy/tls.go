@@ -9,6 +9,7 @@ import (
 	"os"
 
 	"github.com/goccy/go-yaml/ast"
+	"github.com/spf13/pflag"
 
 	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/proxy"
@@ -90,6 +91,31 @@ func (t *ServerTLS) backend() (backend.TLS, error) {
 	}
 	out.Certificates = []tls.Certificate{own}
 	return out, nil
+}
+
+// tlsFlags are the flags of a command that say how it reaches servers.
+type tlsFlags struct{ mode, ca string }
+
+func (t *tlsFlags) define(f *pflag.FlagSet) {
+	f.StringVar(&t.mode, "tls", "preferred", "TLS `MODE` towards the servers: disabled, preferred, required, verify-ca or verify-identity")
+	f.StringVar(&t.ca, "tls-ca", "", "`FILE` with the certificates to trust, in PEM (default: those of the system)")
+}
+
+// backend returns what the flags say, with the file read.
+func (t *tlsFlags) backend() (backend.TLS, error) {
+	mode, err := backend.ParseTLSMode(t.mode)
+	if err != nil {
+		return backend.TLS{}, fmt.Errorf("--tls: %w", err)
+	}
+	if t.ca != "" && mode < backend.TLSVerifyCA {
+		return backend.TLS{}, fmt.Errorf("--tls-ca has no effect with --tls %s; use verify-ca or verify-identity", mode)
+	}
+	s := ServerTLS{Mode: mode, CA: t.ca}
+	tls, err := s.backend()
+	if err != nil {
+		return tls, fmt.Errorf("--tls-ca: %w", err)
+	}
+	return tls, nil
 }
 
 // readRoots reads a file with the certificates to trust.
