@@ -10,6 +10,10 @@ import (
 // parameters if it was not sent them before. The statement is prepared there first if need be.
 func (c *conn) bind(l *link, r *request) error {
 	st := r.stmt
+	if r.code == mysql.COM_STMT_EXECUTE && st.on(l).spoiled(r.cursor) && st.text != nil && !st.long && !l.MariaDB {
+		l.queue(closing(st.on(l).id))
+		*st.on(l) = remote{}
+	}
 	if !st.ready(l) {
 		if err := c.prepareOn(l, st); err != nil {
 			return err

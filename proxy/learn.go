@@ -29,6 +29,9 @@ func (c *conn) finish(l *link, r *request) {
 	}
 	if r.stmt != nil {
 		r.stmt.cursorOver(r, l.status)
+		if r.code == mysql.COM_STMT_EXECUTE && !failed {
+			r.stmt.on(l).ran(r.cursor)
+		}
 	}
 	if r.victim != nil && !failed {
 		_ = r.victim.nc.Close() // whoever reads the OK may try it at once; its goroutine closes the rest

@@ -49,7 +49,21 @@ type remote struct {
 	link    *link // nil: not prepared; a link that is no longer in use: as good as that
 	id      uint32
 	typesNo uint64 // of the types that the server was sent
+	plain   bool   // it was executed there without a cursor
+	cursors bool   // and before that with one
 }
+
+// ran notes that the statement was executed.
+func (m *remote) ran(cursor bool) {
+	m.plain = m.plain || !cursor
+	m.cursors = m.cursors || cursor && !m.plain
+}
+
+// spoiled reports whether the statement has to be prepared again before it is executed. MySQL makes the plan of a
+// statement when it is first executed; if that was with a cursor, an execution without one returns no rows, and ends with
+// an OK packet in their place, for which every client waits in vain (seen with 9.7). Directly, that happens to clients
+// that do so themselves; here it happens on a server that has seen only a part of what the client has executed.
+func (m *remote) spoiled(cursor bool) bool { return !cursor && m.cursors && !m.plain }
 
 // on is the statement's place on l.
 func (s *statement) on(l *link) *remote {
