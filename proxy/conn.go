@@ -356,7 +356,7 @@ func (c *conn) held() router.Reason {
 	case c.client.Relayed:
 		return router.ReasonPasswordUnknown
 	}
-	return c.state.held
+	return c.state.held.reason()
 }
 
 // connectTimeout bounds the opening of a server connection.

@@ -337,7 +337,7 @@ func (c *conn) settle(l *link) error {
 		return serverError{err}
 	}
 	if answered(err) != nil {
-		c.state.hold(router.ReasonUnknownState)
+		c.state.hold(heldUnknown)
 		c.dropReplica()
 		return elsewhere{err: err, refused: true}
 	}

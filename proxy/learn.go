@@ -25,7 +25,10 @@ func (c *conn) finish(l *link, r *request) {
 		c.state.ran(r.class, c.tableText(r), r.changed, r.named)
 	}
 	if ran && !failed && r.class.Reason == router.ReasonAdministration && flushesStatus(c.text(r)) {
-		c.state.hold(router.ReasonObserved)
+		c.state.hold(heldCounted)
+	}
+	if ran && !failed && c.state.held&heldTimestamp != 0 {
+		c.state.clocked(r.class, c.text(r))
 	}
 	if r.stmt != nil {
 		r.stmt.cursorOver(r, l.status)
@@ -79,6 +82,9 @@ const obscure = opaque | router.Begins | router.Ends | router.CommitsImplicitly 
 // was written.
 func (c *conn) wrote(l *link, r *request) (nothing bool) {
 	failed := r.failure != nil
+	if c.state.held&heldUnlogged != 0 && r.class.Writes {
+		c.state.hold(heldUnknown) // the session has written what no replica will ever have
+	}
 	if !c.pins.gtids.IsEmpty() || c.pins.doubt {
 		c.pins.begin() // its text may not have told: the COMMIT of what a failed CALL had begun
 	}
@@ -124,7 +130,7 @@ func (c *conn) wroteNothing(l *link, r *request) bool {
 	switch {
 	case r.class.Reason == router.ReasonNotUnderstood, r.class.Reason == router.ReasonTooLarge:
 		return false
-	case c.state.held == router.ReasonUnknownState: // it may be that the trackers are off
+	case c.state.held&(heldUnknown|heldUnlogged) != 0: // it may be that the trackers are off
 		return false
 	}
 	reporting := c.srv.reporting.Load()

@@ -25,7 +25,7 @@ type state struct {
 	base    backend.Variables // as the login on the primary left them
 	vars    map[string]string // changed system variables, by name
 	context router.Context    // what of it changes how a statement reads
-	held    router.Reason     // state that no other connection can be told, until a reset
+	held    holds             // state that no other connection can be told
 	// collates: the character set of the connection was set, perhaps with a collation, which servers do not report
 	collates bool
 	once     bool // SET TRANSACTION was given for the next transaction
@@ -47,7 +47,7 @@ func newState(primary *backend.Conn) state {
 	s.context = router.Context{MariaDB: primary.MariaDB, Schema: primary.Schema}
 	s.reads(primary.Variables.Get("sql_mode"), primary.Variables.Get("character_set_client"))
 	if !primary.Tracked {
-		s.hold(router.ReasonUnknownState)
+		s.hold(heldUnknown)
 	}
 	return s
 }
@@ -150,14 +150,10 @@ func (s *state) setVariable(name, value string) {
 	case replayNever:
 		return
 	case replayObserves:
-		if value == "1" || strings.EqualFold(value, "ON") || strings.HasPrefix(value, "enabled=on") {
-			s.hold(router.ReasonObserved)
-		} else {
-			s.release(router.ReasonObserved)
-		}
+		s.observes(name, isOn(value) || strings.HasPrefix(value, "enabled=on"))
 		return
 	case replayHolds:
-		s.hold(router.ReasonUnknownState)
+		s.hold(heldUnknown)
 		return
 	}
 	if name == "character_set_connection" {
@@ -173,17 +169,17 @@ func (s *state) setVariable(name, value string) {
 	s.version++
 }
 
-// hold keeps reads on the primary until a reset. The first reason stays.
-func (s *state) hold(r router.Reason) {
-	if s.held == router.ReasonNone {
-		s.held = r
-	}
-}
-
-// release ends what hold began for this reason.
-func (s *state) release(r router.Reason) {
-	if s.held == r {
-		s.held = router.ReasonNone
+// observes records that the server does, or does no longer, what this variable turns on: none of that can be had elsewhere.
+func (s *state) observes(name string, on bool) {
+	switch name {
+	case "profiling":
+		s.holdIf(on, heldProfiled)
+	case "optimizer_trace":
+		s.holdIf(on, heldTraced)
+	case "sql_log_bin":
+		s.holdIf(!on, heldUnlogged)
+	default: // timestamp
+		s.hold(heldTimestamp)
 	}
 }
 
@@ -207,12 +203,12 @@ func (s *state) ran(st router.Statement, text []byte, changed, named bool) {
 	s.attached = s.attached || e.Any(attaches)
 	s.temporaryTables(st, text)
 	if e.Has(router.LocksTables) {
-		s.hold(router.ReasonTablesLocked)
+		s.hold(heldLocked)
 	} else if e.Has(router.UnlocksTables) {
-		s.release(router.ReasonTablesLocked)
+		s.release(heldLocked)
 	}
 	if e.Has(router.SetsRole) || changed && (e.Any(opaque) || !e.Any(explained) && !named) {
-		s.hold(router.ReasonUnknownState)
+		s.hold(heldUnknown)
 	}
 }
 
@@ -222,12 +218,12 @@ func (s *state) temporaryTables(st router.Statement, text []byte) {
 	switch {
 	case e.Has(router.CreatesTemporary):
 		if st.Multi || !s.temporary.created(text, s.schema) {
-			s.hold(router.ReasonTemporaryTable)
+			s.hold(heldTemporary)
 		}
 	case e.Has(router.DropsTemporary) && !st.Multi:
 		s.temporary.dropped(text, s.schema)
 	case e.Has(router.CommitsImplicitly) && s.temporary.mentioned(text): // ALTER TABLE ... RENAME
-		s.hold(router.ReasonTemporaryTable)
+		s.hold(heldTemporary)
 	}
 }
 

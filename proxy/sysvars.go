@@ -15,7 +15,7 @@ const (
 	replaySet      replay = iota // the other server is told
 	replayNever                  // it does not matter there, or is ours
 	replayHolds                  // it cannot be told there: reads stay on the primary
-	replayObserves               // while it is on, the server notes what statements do: reads stay on the primary
+	replayObserves               // reads stay on the primary for as long as it is set
 )
 
 // replayOf says what to do about a change of the system variable name.
@@ -26,10 +26,10 @@ func replayOf(name string) replay {
 		"last_insert_id", "insert_id", "identity", "pseudo_thread_id", "error_count", "warning_count",
 		"statement_id": // MySQL reports it with every statement, and it cannot be set
 		return replayNever
-	case "rand_seed1", "rand_seed2", "pseudo_replica_mode", "pseudo_slave_mode", "wsrep_on", "skip_replication", "sql_log_bin",
-		"timestamp": // set to DEFAULT it is not reported
+	case "rand_seed1", "rand_seed2", "pseudo_replica_mode", "pseudo_slave_mode", "wsrep_on", "skip_replication":
 		return replayHolds
-	case "profiling", "optimizer_trace":
+	case "profiling", "optimizer_trace", "sql_log_bin",
+		"timestamp": // set to DEFAULT it is not reported
 		return replayObserves
 	}
 	if strings.HasPrefix(name, "session_track_") {

@@ -67,11 +67,29 @@ func (t temporaries) mentioned(sql []byte) bool {
 	}
 	lower := bytes.ToLower(sql)
 	for table := range t {
-		if bytes.Contains(lower, []byte(strings.ToLower(table.name))) {
+		if hasWord(lower, []byte(strings.ToLower(table.name))) {
 			return true
 		}
 	}
 	return false
+}
+
+// hasWord reports whether a name stands somewhere in a text, and not as a part of a longer one. A digit before it is none:
+// it may be of the version in an executable comment.
+func hasWord(text, name []byte) bool {
+	for rest := text; ; {
+		at := bytes.Index(rest, name)
+		if at < 0 {
+			return false
+		}
+		before := at > 0 && rest[at-1] > '9' && plainLetter(rune(rest[at-1]))
+		end := at + len(name)
+		after := end < len(rest) && plainLetter(rune(rest[end]))
+		if !before && !after {
+			return true
+		}
+		rest = rest[at+1:] // the letter before the next one is part of it
+	}
 }
 
 // names reads the beginning of a statement that names tables, as long as it is plain: no comments, no names with

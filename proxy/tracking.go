@@ -99,7 +99,7 @@ func (c *conn) runTracking(r *request) error {
 	if !l.tracks() || l.dead || l.inTransaction() || c.snapshot.open || c.tellPrimary() != nil {
 		if r.class.Effects.Has(router.SetsSystemVariable) {
 			l.Tracked = false // ours may be off now, until a reset
-			c.state.hold(router.ReasonUnknownState)
+			c.state.hold(heldUnknown)
 		}
 		return c.run(r)
 	}
@@ -109,7 +109,7 @@ func (c *conn) runTracking(r *request) error {
 	}
 	r.verbatim = true
 	if r.class.Effects.Has(router.SetsSystemVariable) && !onlyTracking(c.text(r)) {
-		c.state.hold(router.ReasonUnknownState) // the client may not want to be told what else it sets
+		c.state.hold(heldUnknown) // the client may not want to be told what else it sets
 	}
 	if err := c.run(r); err != nil {
 		return err

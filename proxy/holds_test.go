@@ -1,0 +1,62 @@
+package proxy
+
+import (
+	"testing"
+
+	"github.com/stickyproxy/stickyproxy/backend"
+	"github.com/stickyproxy/stickyproxy/router"
+)
+
+// Each kind of state ends by itself, whatever else there is.
+func TestHoldsEndOneByOne(t *testing.T) {
+	run := func(s *state, sql string) { s.ran(router.Classify([]byte(sql), s.context), []byte(sql), false, false) }
+	s := newState(&backend.Conn{Tracked: true})
+	s.setVariable("profiling", "ON")
+	s.setVariable("optimizer_trace", "enabled=on,one_line=off")
+	run(&s, "LOCK TABLES t READ")
+	s.setVariable("sql_log_bin", "OFF")
+	s.setVariable("profiling", "OFF")
+	if got := s.held; got != heldLocked|heldTraced|heldUnlogged {
+		t.Errorf("got %b", got)
+	}
+	s.setVariable("sql_log_bin", "ON")
+	s.setVariable("optimizer_trace", "enabled=off,one_line=off")
+	if got := s.held.reason(); got != router.ReasonTablesLocked {
+		t.Errorf("got %v", got)
+	}
+	run(&s, "UNLOCK TABLES")
+	if got := s.held.reason(); got != router.ReasonNone {
+		t.Errorf("got %v", got)
+	}
+}
+
+// SET timestamp lasts until a statement that certainly gives the clock back.
+func TestTimestampIsGivenBack(t *testing.T) {
+	for _, tt := range []struct {
+		sql  string
+		back bool
+	}{
+		{"SET timestamp = DEFAULT", true},
+		{"set @@SESSION.timestamp:=0;", true},
+		{"SET sql_mode = ANSI, SESSION timestamp = default, a = 1", true},
+		{"SET LOCAL timestamp=DEFAULT", true},
+		{"SET timestamp = 0.5", false},
+		{"SET timestamp = 1000000000", false},
+		{"SET timestamp = DEFAULT, timestamp = 5", false},
+		{"SET timestamp = DEFAULT + @timestamp", false},
+		{"SET @timestamp = 0", false},
+		{"SET GLOBAL timestamp = 0", false},
+		{"SET a = 'x, timestamp = DEFAULT'", false},
+		{"SET a = 1 /* , timestamp = DEFAULT */", false},
+		{"SET STATEMENT timestamp = 0 FOR SELECT 1", false},
+		{"SELECT 1, timestamp = 0", false},
+		{"SET timestamp = DEFAULT; SELECT 1", false},
+	} {
+		s := newState(&backend.Conn{Tracked: true})
+		s.setVariable("timestamp", "1000000000")
+		s.clocked(router.Classify([]byte(tt.sql), router.Context{MariaDB: true}), []byte(tt.sql))
+		if got := s.held.reason() == router.ReasonNone; got != tt.back {
+			t.Errorf("%s: given back: %v", tt.sql, got)
+		}
+	}
+}
