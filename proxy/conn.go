@@ -88,6 +88,8 @@ type request struct {
 	rows     bool             // it returned some, or could have
 	columns  int              // of those
 	warnings uint16           // how many the server counted
+	warned   bool             // it did, for any part of the text
+	masked   bool             // the client was told another error than the server's
 	named    bool             // and, by name, one that is recorded
 }
 

@@ -105,7 +105,7 @@ func (c *conn) follow(r *request) (*link, error) {
 		}
 	}
 	l := c.about(r)
-	if l == nil || l != c.replica || l.dead || r.class.Effects.Has(router.ReadsTables) && !c.readable(r) {
+	if l == nil || l != c.replica || l.dead || c.primary.unsure || r.class.Effects.Has(router.ReadsTables) && !c.readable(r) {
 		return nil, nil
 	}
 	if l.version != c.state.version {

@@ -20,6 +20,7 @@ const (
 	heldCounted                     // FLUSH STATUS: the client wants to see what its statements add, until a reset
 	heldTimestamp                   // SET timestamp, which no server reports to have ended
 	heldUnlogged                    // sql_log_bin is off: what is written now never gets to a replica
+	heldInserted                    // sql_auto_is_null: IS NULL finds the row inserted last, which only the primary knows
 )
 
 // reason is why reads stay on the primary, the plainest one if there are several.

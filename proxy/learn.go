@@ -94,7 +94,7 @@ func (c *conn) wrote(l *link, r *request) (nothing bool) {
 	if c.pins.writing && !l.inTransaction() {
 		nothing = c.endWrite(l, r)
 	}
-	if failed && r.class.Effects.Any(router.Calls|router.Executes) {
+	if failed && r.class.Effects.Any(router.Calls|router.Executes|router.CommitsImplicitly) {
 		l.unsure = true
 	}
 	if !l.inTransaction() {

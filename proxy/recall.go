@@ -40,7 +40,7 @@ func (c *conn) diagnostics(l *link, r *request) {
 	if r.code == mysql.COM_STMT_PREPARE && !l.MariaDB {
 		c.warned, c.warnings = l, r.warnings
 	}
-	if (ran || failed) && !(l.MariaDB && r.class.NoTables && !r.class.Multi && !failed && r.warnings == 0) {
+	if (ran || failed) && !(l.MariaDB && r.class.NoTables && !failed && !r.warned) {
 		c.warned = l
 		c.keep(l, r)
 	}
@@ -48,16 +48,38 @@ func (c *conn) diagnostics(l *link, r *request) {
 	case !ran:
 	case !failed && r.class.FindsRows,
 		r.rows && (r.class.Multi || r.class.Effects.Any(opaque)),
-		r.stmt != nil && !l.MariaDB && changes(r.stmt.text):
+		r.stmt != nil && !l.MariaDB && updates(r.stmt.text):
 		c.rows = l
 	}
 }
 
-// changes reports whether a statement is UPDATE or DELETE. Prepared, and on MySQL, FOUND_ROWS() counts those too.
-func changes(sql []byte) bool {
+// updates reports whether a statement is an UPDATE. Prepared, and on MySQL, FOUND_ROWS() counts those too.
+func updates(sql []byte) bool {
 	const verb = len("UPDATE")
-	sql = bytes.TrimLeft(sql, space)
-	return len(sql) > verb && (bytes.EqualFold(sql[:verb], []byte("UPDATE")) || bytes.EqualFold(sql[:verb], []byte("DELETE")))
+	sql = afterComments(sql)
+	return len(sql) > verb && bytes.EqualFold(sql[:verb], []byte("UPDATE"))
+}
+
+// afterComments is a text without the comments at its beginning, and without the beginning of one that is executed.
+func afterComments(sql []byte) []byte {
+	for {
+		sql = bytes.TrimLeft(sql, space)
+		end := "\n"
+		switch {
+		case bytes.HasPrefix(sql, []byte("/*!")), bytes.HasPrefix(sql, []byte("/*M!")):
+			sql = bytes.TrimLeft(sql, "/*M!0123456789")
+			continue
+		case bytes.HasPrefix(sql, []byte("/*")):
+			end = "*/"
+		case !bytes.HasPrefix(sql, []byte("#")) && !bytes.HasPrefix(sql, []byte("--")):
+			return sql
+		}
+		_, rest, found := bytes.Cut(sql, []byte(end))
+		if !found {
+			return nil
+		}
+		sql = rest
+	}
 }
 
 // keep keeps a request that left warnings on the replica, and forgets the one before.
@@ -75,11 +97,13 @@ func (c *conn) recall(r *request) error {
 	if l == nil || l.dead {
 		return nil
 	}
-	warnings := r.class.UsesWarnings && c.warned == l
+	executes := r.class.Effects.Has(router.Executes) // what was prepared in SQL may ask for anything
+	warnings := (executes || r.class.UsesWarnings) && c.warned == l
 	switch {
 	case warnings && c.kept.payload != nil:
 		return c.runKept()
-	case warnings, r.class.UsesRowCount && c.previous == l, r.class.Effects.Has(router.UsesFoundRows) && c.rows == l:
+	case warnings, (executes || r.class.UsesRowCount) && c.previous == l,
+		(executes || r.class.Effects.Has(router.UsesFoundRows)) && c.rows == l:
 		return c.findAgain(warnings)
 	}
 	return nil

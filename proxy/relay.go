@@ -131,7 +131,7 @@ func (x *relay) ended(event mysqlwire.Event, packet []byte) error {
 		x.untold(&ok)
 		maskEOF(packet)
 	}
-	x.r.warnings = ok.Warnings
+	x.r.warnings, x.r.warned = ok.Warnings, x.r.warned || ok.Warnings > 0
 	if x.tellsWarnings() {
 		ok.Warnings = x.c.warnings
 		at := x.statusAt(packet) + 2
@@ -158,6 +158,9 @@ func (x *relay) ended(event mysqlwire.Event, packet []byte) error {
 		if tracking {
 			chained := x.r.class.Effects.Any(router.Begins | router.Ends)
 			ok.Session = x.c.state.tracking.forClient(ok.Session, x.l.MariaDB, chained, x.r.class.Multi)
+			if !x.l.MariaDB && !x.l.replica && ok.Status&mysqlwire.StatusInTrans == 0 {
+				ok.Session = x.c.state.tracking.over(ok.Session)
+			}
 		}
 		b = ok.Append(b, end, tracking)
 	}
@@ -219,6 +222,7 @@ func (x *relay) refused(packet []byte) error {
 	}
 	if x.c.snapshot.open && x.l.replica && refusedAsWrite(x.r.failure.Code) && x.r.failure.Code != errReadOnly.Code {
 		// The client knows of its READ ONLY transaction, and not of the replica's being read-only.
+		x.r.masked = true
 		x.cut(len(packet))
 		x.out = mysqlwire.AppendPacket(x.out, packet[3], errReadOnlyOf(x.l.MariaDB).Append(nil))
 		return nil

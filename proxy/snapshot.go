@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"fmt"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
@@ -56,10 +57,13 @@ func (c *conn) inSnapshot(r *request) (*link, error) {
 		}
 		return nil, err
 	}
-	if e.Has(router.SetsUserVariable) && r.code == mysql.COM_QUERY && r.failure == nil && len(r.head) > 0 {
+	if e.Any(router.SetsUserVariable|opaque) && r.failure == nil {
 		if err := c.repeat(r); err != nil {
 			return nil, err
 		}
+	}
+	if r.masked {
+		c.mask(l)
 	}
 	c.snapshot.open = l.inTransaction()
 	c.snapshot.fresh = e.Has(router.Ends) || c.snapshot.fresh && r.failure == nil && (r.class.Kind != router.Read || r.code == mysql.COM_STMT_PREPARE)
@@ -107,17 +111,32 @@ func aboutConnection(st router.Statement) bool {
 	return false
 }
 
-// repeat runs a statement that has set user variables in the snapshot once more on the primary, where later statements
-// look for them.
+// repeat runs a statement that has, or may have, left something on its connection once more on the primary, where later
+// statements look for that. There, too, it can write nothing.
 func (c *conn) repeat(r *request) error {
+	again := request{command: r.command, class: r.class, stmt: r.stmt}
+	payload := again.payload()
+	if r.cursor || len(payload) == 0 || r.code != mysql.COM_QUERY && r.code != mysql.COM_STMT_EXECUTE {
+		return nil
+	}
 	c.state.attached = true
 	if err := c.tellPrimary(); err != nil {
 		return c.primaryFailed(err)
 	}
+	if r.stmt != nil {
+		if err := c.bind(c.primary, &again); err != nil {
+			return err
+		}
+		if payload = again.payload(); again.instead != nil {
+			payload = again.instead[mysqlwire.HeaderSize:]
+		}
+	}
 	if r.class.Writes {
 		c.pins.begin()
 	}
-	c.primary.queue(r.payload())
+	c.primary.queue(appendQuery(nil, c.primary.Capabilities, "START TRANSACTION READ ONLY"))
+	c.primary.queue(payload)
+	c.primary.queue(appendQuery(nil, c.primary.Capabilities, "COMMIT AND NO CHAIN NO RELEASE"))
 	err := c.consult(c.primary, c.learn)
 	if c.pins.writing {
 		c.pins.end(c.srv.now(), true)
@@ -128,6 +147,16 @@ func (c *conn) repeat(r *request) error {
 	}
 	c.primary.dead = true
 	return serverError{err: err}
+}
+
+// mask makes a replica say to SHOW WARNINGS, too, that the transaction is READ ONLY.
+func (c *conn) mask(l *link) {
+	e := errReadOnlyOf(l.MariaDB)
+	l.queue(appendQuery(nil, l.Capabilities,
+		fmt.Sprintf("SIGNAL SQLSTATE '%s' SET MYSQL_ERRNO = %d, MESSAGE_TEXT = '%s'", e.State, e.Code, e.Message)))
+	if err := c.consult(l, told); err != nil && answered(err) == nil {
+		l.dead = true // the next statement finds out
+	}
 }
 
 // endSnapshot ends the transaction on the replica, for a statement that commits it implicitly.

@@ -199,8 +199,9 @@ func TestSnapshotKeepsUserVariables(t *testing.T) {
 	c.fails(refused, mysql.ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION)
 	c.ok("COMMIT")
 	c.from(r.primary, "SELECT @x")
-	r.primary.wantSent(sets, "SELECT @x")
-	r.replicas[0].wantSent(beginReadOnly, "SELECT a FROM t", sets, refused, "COMMIT")
+	r.primary.wantSent("START TRANSACTION READ ONLY", sets, "COMMIT AND NO CHAIN NO RELEASE", "SELECT @x")
+	r.replicas[0].wantSent(beginReadOnly, "SELECT a FROM t", sets, refused, "SIGNAL SQLSTATE '25006' SET MYSQL_ERRNO = 1792, "+
+		"MESSAGE_TEXT = 'Cannot execute statement in a READ ONLY transaction.'", "COMMIT")
 }
 
 // What is about the connection, and not about data, is asked of the primary meanwhile.

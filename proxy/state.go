@@ -46,9 +46,8 @@ func newState(primary *backend.Conn) state {
 	s := state{schema: primary.Schema, base: primary.Variables}
 	s.context = router.Context{MariaDB: primary.MariaDB, Schema: primary.Schema}
 	s.reads(primary.Variables.Get("sql_mode"), primary.Variables.Get("character_set_client"))
-	if !primary.Tracked {
-		s.hold(heldUnknown)
-	}
+	s.holdIf(!primary.Tracked, heldUnknown)
+	s.holdIf(isOn(primary.Variables.Get("sql_auto_is_null")), heldInserted)
 	return s
 }
 
@@ -178,6 +177,8 @@ func (s *state) observes(name string, on bool) {
 		s.holdIf(on, heldTraced)
 	case "sql_log_bin":
 		s.holdIf(!on, heldUnlogged)
+	case "sql_auto_is_null":
+		s.holdIf(on, heldInserted)
 	default: // timestamp
 		s.hold(heldTimestamp)
 	}

@@ -28,7 +28,7 @@ func replayOf(name string) replay {
 		return replayNever
 	case "rand_seed1", "rand_seed2", "pseudo_replica_mode", "pseudo_slave_mode", "wsrep_on", "skip_replication":
 		return replayHolds
-	case "profiling", "optimizer_trace", "sql_log_bin",
+	case "profiling", "optimizer_trace", "sql_log_bin", "sql_auto_is_null",
 		"timestamp": // set to DEFAULT it is not reported
 		return replayObserves
 	}

@@ -277,3 +277,12 @@ func (t *tracking) forClient(changes []byte, mariaDB, chained, multi bool) []byt
 	}
 	return kept
 }
+
+// over adds that the transaction of which the client was told has ended, if that was said to a statement of ours.
+func (t *tracking) over(told []byte) []byte {
+	if t.begun == "" {
+		return told
+	}
+	t.begun = ""
+	return mysqlwire.AppendChange(told, mysqlwire.TrackTransaction, nil, []byte(noTransaction))
+}

@@ -142,6 +142,7 @@ func (st Statement) and(o Statement, n int) Statement {
 	st.Writes = st.Writes || o.Writes
 	st.Effects |= o.Effects
 	st.Multi = true
+	st.NoTables = st.NoTables && o.NoTables
 	st.FindsRows = st.FindsRows || o.FindsRows
 	return st
 }
