@@ -1,6 +1,11 @@
 package proxy
 
-import "bytes"
+import (
+	"bytes"
+	"context"
+
+	"github.com/stickyproxy/stickyproxy/backend"
+)
 
 // reset serves COM_RESET_CONNECTION: the state ends on every server, and so does what the client has said to us. What the
 // connection must see does not: pools reset a connection whenever they hand it out.
@@ -45,7 +50,9 @@ func (c *conn) changeUser(r *request) error {
 	if len(c.in.Bytes()) > 0 {
 		return c.unreadable(errOutOfOrder)
 	}
-	cl, err := c.srv.admission.ChangeUser(c.srv.ctx, c.client, payload, c.seq)
+	admission, before := c.srv.admission, c.primary
+	admission.Connect = c.connectAgain
+	cl, err := admission.ChangeUser(c.srv.ctx, c.client, payload, c.seq)
 	if err != nil {
 		return clientError{err}
 	}
@@ -54,9 +61,28 @@ func (c *conn) changeUser(r *request) error {
 	}
 	c.pins.forget()
 	c.dropReplica()
-	c.primary.close()
+	if cl.Primary.Conn == before.Conn.Conn {
+		before.in.Close() // it goes on under another name
+	} else {
+		before.close()
+	}
 	c.previous, c.rows, c.warned = nil, nil, nil
 	c.statements.clear()
 	c.become(cl)
 	return c.introduced()
+}
+
+// connectAgain logs in to the primary for a COM_CHANGE_USER: on the connection that is there already, so that the client
+// keeps its id. That can be tried once.
+func (c *conn) connectAgain(ctx context.Context, l backend.Login) (*backend.Conn, error) {
+	p := c.primary
+	if p.dead || p.Server != c.srv.o.Fleet.Snapshot().Primary || !p.Alive() {
+		return c.srv.connectPrimary(ctx, l)
+	}
+	p.dead = true
+	b, err := p.ChangeUser(ctx, l)
+	if err != nil && ctx.Err() == nil && !judged(err) {
+		return c.srv.connectPrimary(ctx, l)
+	}
+	return b, err
 }

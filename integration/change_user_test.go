@@ -1,0 +1,56 @@
+package integration
+
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	gomysql "github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/stickyproxy/stickyproxy/backend"
+	"github.com/stickyproxy/stickyproxy/internal/mysqltest"
+	"github.com/stickyproxy/stickyproxy/internal/mysqltest/clustertest"
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
+)
+
+// A server connection becomes that of an account of any plugin and keeps its thread, over each transport; nothing of the
+// session before is left, and all of the new one is known.
+func TestBackendChangeUser(t *testing.T) {
+	clustertest.EachEngine(t, func(t *testing.T, e mysqltest.Engine) {
+		cluster, _ := loginLab(t, e)
+		p := startRig(t, cluster)
+		for user, statement := range loginPlugins(e) {
+			p.accounts(statement)
+			for transport, config := range map[string]backend.ServerConfig{
+				"TCP":  {Address: cluster.Primary.Addr()},
+				"TLS":  {Address: cluster.Primary.Addr(), TLS: backend.TLS{Mode: backend.TLSRequired}},
+				"unix": {Address: "unix:" + cluster.Primary.Socket()},
+			} {
+				t.Run(user+"/"+transport, func(t *testing.T) { changesUser(t, newBackend(t, config), appLogin(cluster), user) })
+			}
+		}
+	})
+}
+
+func changesUser(t *testing.T, s *backend.Server, first backend.Login, user string) {
+	c := mustConnect(t, s, first)
+	mustAsk(t, c, "SET @x = 1, sql_mode = 'ANSI_QUOTES'")
+	to := backend.Login{User: user, Password: loginSecret, Collation: 45, Capabilities: first.Capabilities}
+	again, err := c.ChangeUser(clustertest.Context(t), to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.ThreadID != c.ThreadID || again.Incarnation != c.Incarnation || !again.Tracked || again.Schema != "" || !again.Alive() {
+		t.Errorf("got %+v", again)
+	}
+	const question = "SELECT CONCAT_WS(' ', CURRENT_USER(), CONNECTION_ID(), IFNULL(@x, 'no'), @@sql_mode LIKE '%ANSI_QUOTES%')"
+	if got := mustAsk(t, again, question); !strings.HasPrefix(got, user+"@% ") || !strings.HasSuffix(got, " no 0") {
+		t.Errorf("got %s", got)
+	}
+	to.Password = "wrong"
+	_, err = again.ChangeUser(clustertest.Context(t), to)
+	var refused *mysqlwire.Error
+	if !errors.As(err, &refused) || refused.Code != gomysql.ER_ACCESS_DENIED_ERROR {
+		t.Errorf("a wrong password: %v", err)
+	}
+}
