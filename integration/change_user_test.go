@@ -36,19 +36,19 @@ func changesUser(t *testing.T, s *backend.Server, first backend.Login, user stri
 	c := mustConnect(t, s, first)
 	mustAsk(t, c, "SET @x = 1, sql_mode = 'ANSI_QUOTES'")
 	to := backend.Login{User: user, Password: loginSecret, Collation: 45, Capabilities: first.Capabilities}
-	again, err := c.ChangeUser(clustertest.Context(t), to)
-	if err != nil {
+	thread, incarnation := c.ThreadID, c.Incarnation
+	if err := c.ChangeUser(clustertest.Context(t), to); err != nil {
 		t.Fatal(err)
 	}
-	if again.ThreadID != c.ThreadID || again.Incarnation != c.Incarnation || !again.Tracked || again.Schema != "" || !again.Alive() {
-		t.Errorf("got %+v", again)
+	if c.ThreadID != thread || c.Incarnation != incarnation || !c.Tracked || c.Schema != "" || !c.Alive() {
+		t.Errorf("got %+v", c)
 	}
 	const question = "SELECT CONCAT_WS(' ', CURRENT_USER(), CONNECTION_ID(), IFNULL(@x, 'no'), @@sql_mode LIKE '%ANSI_QUOTES%')"
-	if got := mustAsk(t, again, question); !strings.HasPrefix(got, user+"@% ") || !strings.HasSuffix(got, " no 0") {
+	if got := mustAsk(t, c, question); !strings.HasPrefix(got, user+"@% ") || !strings.HasSuffix(got, " no 0") {
 		t.Errorf("got %s", got)
 	}
 	to.Password = "wrong"
-	_, err = again.ChangeUser(clustertest.Context(t), to)
+	err := c.ChangeUser(clustertest.Context(t), to)
 	var refused *mysqlwire.Error
 	if !errors.As(err, &refused) || refused.Code != gomysql.ER_ACCESS_DENIED_ERROR {
 		t.Errorf("a wrong password: %v", err)

@@ -91,8 +91,9 @@ func (a *Admission) Login(ctx context.Context, nc net.Conn, h Hello) (*Client, e
 }
 
 // ChangeUser answers a COM_CHANGE_USER, whose payload and sequence number are given, with the same dialogue about the
-// password as a login has. The new Client has the connection of the old one, whose Primary is still the caller's to
-// close. After an error the client is told, and is to be disconnected.
+// password as a login has. The new Client has the connection of the old one. Whether its Primary is that of the old
+// one, which is still the caller's to close, is up to Connect. After an error the client is told, and is to be
+// disconnected.
 func (a *Admission) ChangeUser(ctx context.Context, c *Client, payload []byte, seq byte) (*Client, error) {
 	l := a.begin(ctx, c.Conn, c.Salt)
 	l.secure = l.secure || c.Login.TLS // compression hides it

@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"context"
+	"errors"
 
 	"github.com/stickyproxy/stickyproxy/backend"
 )
@@ -38,8 +39,8 @@ func (c *conn) reset(r *request) error {
 	return c.ok()
 }
 
-// changeUser serves COM_CHANGE_USER: another login on the same connection. What the old user had on the servers is
-// gone; what the connection must see is not.
+// changeUser serves COM_CHANGE_USER: another login on the same connection, and if possible on the same one to the
+// primary, so that its id stays. What the old user had on the servers is gone; what the connection must see is not.
 func (c *conn) changeUser(r *request) error {
 	if !r.whole() {
 		return clientError{errMalformed}
@@ -50,8 +51,8 @@ func (c *conn) changeUser(r *request) error {
 	if len(c.in.Bytes()) > 0 {
 		return c.unreadable(errOutOfOrder)
 	}
-	admission, before := c.srv.admission, c.primary
-	admission.Connect = c.connectAgain
+	admission, again := c.srv.admission, c.again()
+	admission.Connect = again.connect
 	cl, err := admission.ChangeUser(c.srv.ctx, c.client, payload, c.seq)
 	if err != nil {
 		return clientError{err}
@@ -61,10 +62,10 @@ func (c *conn) changeUser(r *request) error {
 	}
 	c.pins.forget()
 	c.dropReplica()
-	if cl.Primary.Conn == before.Conn.Conn {
-		before.in.Close() // it goes on under another name
+	if cl.Primary == c.primary.Conn {
+		c.primary.in.Close()
 	} else {
-		before.close()
+		c.primary.close()
 	}
 	c.previous, c.rows, c.warned = nil, nil, nil
 	c.statements.clear()
@@ -72,17 +73,39 @@ func (c *conn) changeUser(r *request) error {
 	return c.introduced()
 }
 
-// connectAgain logs in to the primary for a COM_CHANGE_USER: on the connection that is there already, so that the client
-// keeps its id. That can be tried once.
-func (c *conn) connectAgain(ctx context.Context, l backend.Login) (*backend.Conn, error) {
-	p := c.primary
-	if p.dead || p.Server != c.srv.o.Fleet.Snapshot().Primary || !p.Alive() {
-		return c.srv.connectPrimary(ctx, l)
+// againConn is the connection to the primary of a client who wants to be somebody else.
+type againConn struct {
+	link *link // nil: it cannot be used, or no more
+	srv  *Server
+}
+
+// again is the connection to the primary, for another user, if it is in order and still leads to the primary.
+func (c *conn) again() *againConn {
+	a := &againConn{srv: c.srv}
+	if l := c.primary; !l.dead && len(l.owed) == 0 && l.Server == c.srv.o.Fleet.Snapshot().Primary && l.Alive() {
+		a.link = l
 	}
-	p.dead = true
-	b, err := p.ChangeUser(ctx, l)
-	if err != nil && ctx.Err() == nil && !judged(err) {
-		return c.srv.connectPrimary(ctx, l)
+	return a
+}
+
+// connect logs in to the primary, for the first time on the connection that is open already. One that was refused ends,
+// as a server ends it.
+func (a *againConn) connect(ctx context.Context, login backend.Login) (*backend.Conn, error) {
+	l := a.link
+	if a.link = nil; l == nil {
+		return a.srv.connectPrimary(ctx, login)
 	}
-	return b, err
+	err := l.ChangeUser(ctx, login)
+	if err == nil {
+		return l.Conn, nil
+	}
+	if errors.Is(err, backend.ErrNeedsNew) {
+		return a.srv.connectPrimary(ctx, login)
+	}
+	l.dead = true
+	_ = l.Conn.Close()
+	if ctx.Err() == nil && !judged(err) {
+		return a.srv.connectPrimary(ctx, login)
+	}
+	return nil, err
 }

@@ -1,0 +1,61 @@
+package backend
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
+)
+
+// ErrNeedsNew says that a connection cannot become that of a login, because of what it was opened with. It is as it was.
+var ErrNeedsNew = errors.New("the login needs a connection of its own")
+
+// nobodysPlugin is named in place of an authentication plugin to have the server say which one the account has, and a
+// fresh salt: the one of the greeting may have been used up.
+const nobodysPlugin = "stickyproxy"
+
+// ChangeUser makes the connection that of another login (COM_CHANGE_USER): the old session ends as with a new
+// connection, but the thread of the server, and so its id, stays. The fields of c are then as after a login. L.TLS and
+// l.From are not asked for again. After any error but [ErrNeedsNew] the connection is in no known state: close it.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_change_user.html
+func (c *Conn) ChangeUser(ctx context.Context, l Login) error {
+	needed := mysqlwire.CapPluginAuth
+	if len(l.Attributes) > 0 {
+		needed |= mysqlwire.CapConnectAttrs
+	}
+	if !c.Capabilities.Has(needed) {
+		return ErrNeedsNew
+	}
+	release := bound(ctx, c.Conn)
+	if err := release(c.changeUser(l)); err != nil {
+		return fmt.Errorf("change of user at %s: %w", c.Server.cfg.Address, err)
+	}
+	return nil
+}
+
+// changeUser is ChangeUser without the bounds.
+func (c *Conn) changeUser(l Login) error {
+	_, overTLS := c.Conn.(*tls.Conn)
+	d := dialogue{server: c.Server, conn: c.Conn, login: l, caps: c.Capabilities, secure: overTLS || c.Server.network == "unix"}
+	d.greeting.Version = c.Version
+	if !c.MariaDB {
+		d.greeting.Capabilities = mysqlwire.CapLongPassword // see isMariaDB
+	}
+	d.reader.Reset(c.Conn)
+	if err := d.write((&mysqlwire.ChangeUser{
+		User: l.User, Schema: l.Schema, Collation: l.Collation, Plugin: nobodysPlugin, Attributes: l.Attributes,
+	}).Append(nil, c.Capabilities)); err != nil {
+		return err
+	}
+	ok, err := d.prove()
+	if err != nil {
+		return err
+	}
+	if err := d.reader.empty(); err != nil {
+		return err
+	}
+	c.Collation, c.Schema, c.Status, c.Tracked = l.Collation, l.Schema, ok.Status, false
+	return c.setUp(l)
+}
