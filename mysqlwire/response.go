@@ -329,9 +329,10 @@ func (r *Response) define(n int, then expect) {
 	r.state, r.columns, r.then = expectColumns, n, then
 }
 
-// columnsEOF handles the EOF behind definitions, where the server sends one. If it says that the rows wait in a cursor,
-// it ends the response. MySQL says only in this one that more follows the OUT parameters of a CALL, and not in the
-// one behind their row.
+// columnsEOF handles the EOF behind definitions, where the server sends one. If it says that the rows wait in the cursor
+// that was asked for, it ends the response: of a CALL, MariaDB says so too when the routine had a cursor of its own, and
+// sends the rows. MySQL says only in this one that more follows the OUT parameters of a CALL, and not in the one
+// behind their row.
 func (r *Response) columnsEOF(p []byte) (Event, error) {
 	if p[0] != headerEOF || len(p) >= 9 {
 		return 0, errShortEOF
@@ -340,7 +341,7 @@ func (r *Response) columnsEOF(p []byte) (Event, error) {
 	if err != nil {
 		return 0, err
 	}
-	if r.then == expectRows && eof.Status&StatusCursorExists != 0 {
+	if r.Cursor && r.then == expectRows && eof.Status&StatusCursorExists != 0 {
 		r.state = expectNothing
 		return EventEnd, nil
 	}

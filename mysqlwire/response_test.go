@@ -103,6 +103,13 @@ var responses = []struct {
 	{"cursor", mysql.COM_STMT_EXECUTE, true, func(f form, s *stream) {
 		s.packet([]byte{2}).packet(definition).packet(definition).packet(f.end(opened))
 	}, "end"},
+	{"the flag of a cursor that was not asked for", mysql.COM_STMT_EXECUTE, false, func(f form, s *stream) {
+		s.packet([]byte{1}).packet(definition)
+		if !f.deprecated {
+			s.packet(eofPacket(opened))
+		}
+		s.packet([]byte{0, 0, 9}).packet(f.end(opened))
+	}, "cols end"},
 	{"cursor asked for, OK", mysql.COM_STMT_EXECUTE, true, func(_ form, s *stream) { s.packet(okPacket(auto)) }, "ok"},
 	{"cursor asked for, rows", mysql.COM_STMT_EXECUTE, true, func(f form, s *stream) {
 		f.columns(s, 1).packet([]byte{0, 0, 9}).packet(f.end(auto))
