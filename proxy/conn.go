@@ -91,11 +91,15 @@ type request struct {
 	warned   bool             // it did, for any part of the text
 	masked   bool             // the client was told another error than the server's
 	named    bool             // and, by name, one that is recorded
+
+	xa       []router.XAStatement // in its text
+	xaUnread bool                 // there may be others
 }
 
 // newConn takes over a client that was let in.
 func newConn(s *Server, id uint32, mode router.Mode, cl *Client) *conn {
 	c := &conn{srv: s, id: id, mode: mode, nc: cl.Conn, in: mysqlwire.NewReader(cl.Conn), caps: cl.Capabilities}
+	c.pins.branches = &s.branches
 	c.become(cl)
 	return c
 }
@@ -299,9 +303,7 @@ func (c *conn) text(r *request) []byte {
 
 // close ends the connections to the servers. A write without an outcome pins: it may have happened.
 func (c *conn) close() {
-	if c.pins.writing {
-		c.pins.end(c.srv.now(), true)
-	}
+	c.pins.abandon(c.srv.now())
 	c.in.Close()
 	c.primary.close()
 	c.replica.close()
@@ -319,6 +321,9 @@ func (c *conn) decide(r *request, snap *backend.Snapshot, tried uint64) router.D
 	}
 	starting := len(c.pins.current()) > 0 && !c.srv.settled(r.start, snap) // which may raise the need
 	q.Need = c.pins.need()
+	if q.Need.Writing && c.srv.branches.expire(r.start.Add(-c.srv.o.Window)) {
+		q.Need = c.pins.need()
+	}
 	if starting || c.policy.Scope == ScopeFleet {
 		q.Need.AsOf = r.start
 	}
@@ -340,6 +345,8 @@ func (c *conn) decide(r *request, snap *backend.Snapshot, tried uint64) router.D
 		q.PreferAt, c.elsewhere = d.Replica, 0
 	case starting && passes(d.Reason):
 		d.Reason = router.ReasonStarting
+	case d.Reason == router.ReasonWriteInFlight && c.pins.waits():
+		d.Reason = router.ReasonXA
 	default:
 		d.Reason = c.lost(r, snap, d.Reason)
 	}

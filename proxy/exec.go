@@ -275,6 +275,9 @@ func (c *conn) send(l *link, r *request) error {
 		}
 	}
 	if !l.replica {
+		if r.class.Effects.Has(router.XA) {
+			c.readXA(r)
+		}
 		if r.class.Writes || l.unsure {
 			c.pins.begin()
 		} else {

@@ -85,11 +85,14 @@ func (c *conn) wrote(l *link, r *request) (nothing bool) {
 	if c.state.held&heldUnlogged != 0 && r.class.Writes {
 		c.state.hold(heldUnknown) // the session has written what no replica will ever have
 	}
-	if !c.pins.gtids.IsEmpty() || c.pins.doubt {
+	if !c.pins.writing && (!c.pins.gtids.IsEmpty() || c.pins.doubt) {
 		c.pins.begin() // its text may not have told: the COMMIT of what a failed CALL had begun
 	}
 	if failed && c.pins.writing && (r.class.Writes || r.class.Multi || r.class.Effects.Any(obscure)) {
 		c.pins.doubt = true
+	}
+	if r.class.Effects.Has(router.XA) {
+		c.branchPrepared(l, r)
 	}
 	if c.pins.writing && !l.inTransaction() {
 		nothing = c.endWrite(l, r)
@@ -111,9 +114,10 @@ func (c *conn) endWrite(l *link, r *request) (nothing bool) {
 		return true
 	}
 	opaque := c.primary.MariaDB && (r.class.Multi || r.class.Effects.Any(opaque)) // it reports the last GTID only
-	proven := c.pins.end(c.srv.now(), failed || opaque || r.untold)
+	w := c.pins.end(c.srv.now(), failed || opaque || r.untold)
+	c.branchDecided(r, w)
 	if f := c.srv.trace.Pinned; f != nil {
-		f(proven)
+		f(!w.Unproven)
 	}
 	return false
 }

@@ -31,6 +31,11 @@ type pins struct {
 	begun   int           // to how many of them Begin was said
 	gtids   gtid.Set      // what the servers reported as committed since then
 	doubt   bool          // the write may be more than gtids
+
+	branches  *branches    // of the server
+	preparing []router.XID // of the XA PREPARE that is under way
+	awaiting  []awaited    // branches that local waits for
+	parked    bool         // what is open is a prepared branch, and nothing else has been sent since
 }
 
 // everybody is the session of ScopeGlobal. No account has such a name: the protocol ends names with a NUL.
@@ -87,6 +92,9 @@ func (p *pins) need() router.Need {
 
 // sees is what the statement that is being served must see.
 func (p *pins) sees() session.Need {
+	if len(p.awaiting) > 0 {
+		p.awaiting = p.branches.learn(p.awaiting, &p.local)
+	}
 	keys := p.current()
 	if len(keys) == 0 {
 		return p.local.Need()
@@ -179,6 +187,7 @@ func (p *pins) begin() {
 		p.local.Begin()
 		p.writing = true
 	}
+	p.parked = false
 	p.collect()
 }
 
@@ -189,6 +198,35 @@ func (p *pins) tell() {
 	}
 }
 
+// decide notes that an XA COMMIT or ROLLBACK is about to be sent: it is a write of all whom the branch is for.
+func (p *pins) decide(id router.XID) {
+	for _, k := range p.branches.sessions(id) {
+		if !slices.Contains(p.named, k) {
+			p.named = append(p.named, k)
+		}
+	}
+}
+
+// prepare notes that a branch is prepared, or may be. All who are named in it wait for its end.
+func (p *pins) prepare(id router.XID, at time.Time) {
+	p.local.Begin()
+	p.awaiting = append(p.awaiting, awaited{branch: p.branches.prepared(id, p.store, p.named, at)})
+	p.awaiting = p.branches.learn(p.awaiting, &p.local)
+}
+
+// abandon notes that the write that is under way, if one is, will not have an outcome that anybody sees: the connection is
+// lost, or what it does ends with a reset. Only a prepared branch outlives that.
+func (p *pins) abandon(at time.Time) {
+	for _, id := range p.preparing {
+		p.prepare(id, at)
+	}
+	p.preparing = nil
+	if p.writing {
+		p.end(at, !p.parked)
+	}
+	p.forget()
+}
+
 // committed notes GTIDs that the primary reported.
 func (p *pins) committed(s gtid.Set) { p.gtids = p.gtids.Union(s) }
 
@@ -196,11 +234,11 @@ func (p *pins) committed(s gtid.Set) { p.gtids = p.gtids.Union(s) }
 func (p *pins) none() { p.finish(session.Write{None: true}) }
 
 // end notes that the outcome of the write is known, or never will be: doubt.
-func (p *pins) end(at time.Time, doubt bool) (proven bool) {
-	proven = !doubt && !p.doubt && !p.gtids.IsEmpty()
-	p.finish(session.Write{At: at, GTID: p.gtids, Unproven: !proven})
+func (p *pins) end(at time.Time, doubt bool) session.Write {
+	w := session.Write{At: at, GTID: p.gtids, Unproven: doubt || p.doubt || p.gtids.IsEmpty()}
+	p.finish(w)
 	p.doubt, p.gtids = false, gtid.Set{}
-	return proven
+	return w
 }
 
 func (p *pins) finish(w session.Write) {
@@ -208,7 +246,7 @@ func (p *pins) finish(w session.Write) {
 		p.store.End(k, w)
 	}
 	p.local.End(w)
-	p.writing, p.begun = false, 0
+	p.writing, p.begun, p.parked = false, 0, false
 }
 
 // forget notes that no transaction is open, and no write is without an outcome.

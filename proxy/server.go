@@ -120,6 +120,8 @@ type Server struct {
 	known     atomic.Pointer[gtid.Set] // what the primary knew of when a token had to be told from one of another cluster
 	served    sync.WaitGroup           // a goroutine a client
 
+	branches branches // of XA, that were prepared
+
 	waiting   atomic.Int32 // reads that wait for a replica
 	started   time.Time
 	isSettled atomic.Bool

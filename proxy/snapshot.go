@@ -138,10 +138,7 @@ func (c *conn) repeat(r *request) error {
 	c.primary.queue(payload)
 	c.primary.queue(appendQuery(nil, c.primary.Capabilities, "COMMIT AND NO CHAIN NO RELEASE"))
 	err := c.consult(c.primary, c.learn)
-	if c.pins.writing {
-		c.pins.end(c.srv.now(), true)
-	}
-	c.pins.forget()
+	c.pins.abandon(c.srv.now())
 	if err == nil || answered(err) != nil {
 		return nil
 	}

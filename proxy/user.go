@@ -31,10 +31,7 @@ func (c *conn) reset(r *request) error {
 	if c.snapshot.open {
 		c.dropReplica() // the transaction would hold back replication there until the next read
 	}
-	if c.pins.writing {
-		c.pins.end(c.srv.now(), true) // rolled back, as far as it was open
-	}
-	c.pins.forget()
+	c.pins.abandon(c.srv.now())
 	c.unsay()
 	return c.ok()
 }
@@ -57,10 +54,7 @@ func (c *conn) changeUser(r *request) error {
 	if err != nil {
 		return clientError{err}
 	}
-	if c.pins.writing {
-		c.pins.end(c.srv.now(), true)
-	}
-	c.pins.forget()
+	c.pins.abandon(c.srv.now())
 	c.dropReplica()
 	if cl.Primary == c.primary.Conn {
 		c.primary.in.Close()

@@ -83,7 +83,8 @@ const (
 	ReasonAutocommitOff
 	// ReasonNextTransaction holds between SET TRANSACTION and its transaction.
 	ReasonNextTransaction
-	// ReasonXA holds while an XA transaction is open.
+	// ReasonXA holds from XA PREPARE until the branch is committed or rolled
+	// back, or a window has passed.
 	ReasonXA
 	// ReasonTemporaryTable holds while temporary tables exist.
 	ReasonTemporaryTable
@@ -187,7 +188,7 @@ var reasonTexts = [reasonCount]reasonText{
 	ReasonInTransaction:       {"in_transaction", "A transaction is open on the primary."},
 	ReasonAutocommitOff:       {"autocommit_off", "With autocommit off every statement is part of a transaction."},
 	ReasonNextTransaction:     {"next_transaction", "SET TRANSACTION was given for the next transaction."},
-	ReasonXA:                  {"xa", "An XA transaction is open."},
+	ReasonXA:                  {"xa", "What the session has prepared with XA PREPARE was not committed or rolled back yet."},
 	ReasonTemporaryTable:      {"temporary_table", "The connection has temporary tables on the primary."},
 	ReasonTablesLocked:        {"tables_locked", "The connection has locked tables on the primary."},
 	ReasonNamedLock:           {"named_lock", "The connection holds a named lock on the primary."},
