@@ -29,6 +29,10 @@ var (
 		[]string{"target"}, nil)
 	waitedDesc = prometheus.NewDesc("stickyproxy_read_wait_seconds_total",
 		"How long reads have waited for a replica, all together.", nil, nil)
+	movedDesc = prometheus.NewDesc("stickyproxy_moved_reads",
+		"Reads that run on the primary now because no replica may serve them, as far as they are limited.", nil, nil)
+	overloadDesc = prometheus.NewDesc("stickyproxy_overload_reads_total",
+		"Reads that no replica may serve and that found no room on the primary, by what became of them.", []string{"outcome"}, nil)
 	lostDesc = prometheus.NewDesc("stickyproxy_writes_lost_total",
 		"Sessions that were set free of a write because the primary does not have it any more.", nil, nil)
 	unprovenDesc = prometheus.NewDesc("stickyproxy_unproven_reads_total",
@@ -79,7 +83,7 @@ func newRegistry(m *Metrics, s *Sources) *prometheus.Registry {
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
 		queriesDesc, connectionsDesc, connectionsTotalDesc, loginFailuresDesc,
-		pinsDesc, retriesDesc, waitsDesc, waitedDesc, lostDesc, unprovenDesc, sessionsDesc, upDesc, lagDesc, lagKnownDesc,
+		pinsDesc, retriesDesc, waitsDesc, waitedDesc, movedDesc, overloadDesc, lostDesc, unprovenDesc, sessionsDesc, upDesc, lagDesc, lagKnownDesc,
 		findingsDesc, drainingDesc, buildDesc,
 	} {
 		out <- d
@@ -113,6 +117,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	counter(waitsDesc, c.metrics.waits[index(true)].Load(), Replica.String())
 	counter(waitsDesc, c.metrics.waits[index(false)].Load(), Primary.String())
 	out <- prometheus.MustNewConstMetric(waitedDesc, prometheus.CounterValue, time.Duration(c.metrics.waited.Load()).Seconds())
+	gauge(movedDesc, float64(c.sources.moved()))
+	counter(overloadDesc, c.metrics.overloads[index(true)].Load(), "ran")
+	counter(overloadDesc, c.metrics.overloads[index(false)].Load(), "refused")
 	counter(lostDesc, c.metrics.lost.Load())
 	counter(unprovenDesc, c.metrics.Unproven())
 	gauge(sessionsDesc, float64(c.sources.sessions()))

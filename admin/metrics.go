@@ -55,6 +55,7 @@ type Metrics struct {
 	retries       [2]atomic.Uint64 // by whether the replica refused
 	waits         [2]atomic.Uint64 // by whether a replica served the read
 	waited        atomic.Int64     // nanoseconds of all waits
+	overloads     [2]atomic.Uint64 // by whether the read ran in the end
 	lost          atomic.Uint64
 }
 
@@ -120,6 +121,10 @@ func (m *Metrics) Waited(served bool, d time.Duration) {
 	m.waits[index(served)].Add(1)
 	m.waited.Add(int64(max(d, 0)))
 }
+
+// Overloaded counts a read that no replica may serve and that found no room on the primary; ran says that it ran there in
+// the end.
+func (m *Metrics) Overloaded(ran bool) { m.overloads[index(ran)].Add(1) }
 
 // WriteLost counts a session that was set free of a write that the primary lost.
 func (m *Metrics) WriteLost() { m.lost.Add(1) }

@@ -75,11 +75,13 @@ func TestCollectedMetrics(t *testing.T) {
 	m.Retried(false)
 	m.Waited(true, 250*time.Millisecond)
 	m.WriteLost()
+	m.Overloaded(true)
 	m.LoginFailed()
 	m.Query(Replica, 2, time.Millisecond)
 	h := NewHandler(m, Sources{
 		Version:  "v1",
 		Sessions: func() int { return 7 },
+		Moved:    func() int { return 3 },
 		Draining: func() bool { return true },
 		Findings: func() []Finding {
 			return []Finding{{Severity: "error", Server: "a:3306", Check: "replication"}, {Severity: "error", Server: "a:3306", Check: "replication"}}
@@ -99,6 +101,9 @@ stickyproxy_connections_total 2
 stickyproxy_draining 1
 stickyproxy_findings{check="replication",server="a:3306",severity="error"} 2
 stickyproxy_login_failures_total 1
+stickyproxy_moved_reads 3
+stickyproxy_overload_reads_total{outcome="ran"} 1
+stickyproxy_overload_reads_total{outcome="refused"} 0
 stickyproxy_queries_total{reason="for_update",target="primary"} 0
 stickyproxy_queries_total{reason="for_update",target="replica"} 0
 stickyproxy_queries_total{reason="not_understood",target="primary"} 0

@@ -145,6 +145,11 @@ func TestStatus(t *testing.T) {
     }
   ],
   "sessions": 3,
+  "moved_reads": 0,
+  "overload_reads_total": {
+    "ran": 0,
+    "refused": 0
+  },
   "connections": 1,
   "connections_total": 1,
   "login_failures_total": 0,

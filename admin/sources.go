@@ -70,6 +70,7 @@ type Sources struct {
 	Now      func() time.Time      // nil: time.Now
 	Servers  func() []ServerStatus // the primary first; read only, never kept
 	Sessions func() int            // sessions that are remembered
+	Moved    func() int            // reads that run on the primary because no replica may serve them
 	Draining func() bool           // no new clients are taken
 	Findings func() []Finding      // what is wrong with the servers' set-up; read only, never kept
 }
@@ -86,6 +87,13 @@ func (s *Sources) servers() []ServerStatus {
 		return nil
 	}
 	return s.Servers()
+}
+
+func (s *Sources) moved() int {
+	if s.Moved == nil {
+		return 0
+	}
+	return s.Moved()
 }
 
 func (s *Sources) sessions() int {

@@ -16,12 +16,20 @@ type status struct {
 	Draining      bool                         `json:"draining"`
 	Servers       []serverJSON                 `json:"servers"`
 	Sessions      int                          `json:"sessions"`
+	Moved         int                          `json:"moved_reads"`
+	Overload      overloadJSON                 `json:"overload_reads_total"`
 	Connections   int64                        `json:"connections"`
 	Accepted      uint64                       `json:"connections_total"`
 	LoginFailures uint64                       `json:"login_failures_total"`
 	Pins          pinsJSON                     `json:"session_pins_total"`
 	Findings      []findingJSON                `json:"findings"`
 	Queries       map[string]map[string]uint64 `json:"queries"`
+}
+
+// overloadJSON counts the reads that found no room on the primary, by what became of them.
+type overloadJSON struct {
+	Ran     uint64 `json:"ran"`
+	Refused uint64 `json:"refused"`
 }
 
 // pinsJSON counts the writes that pinned a session, by whether their GTID is
@@ -66,6 +74,11 @@ func (h *handler) status() status {
 		Draining:      h.sources.draining(),
 		Servers:       serversJSON(h.sources.servers()),
 		Sessions:      h.sources.sessions(),
+		Moved:         h.sources.moved(),
+		Overload: overloadJSON{
+			Ran:     h.metrics.overloads[index(true)].Load(),
+			Refused: h.metrics.overloads[index(false)].Load(),
+		},
 		Connections:   h.metrics.Connections(),
 		Accepted:      h.metrics.opened.Load(),
 		LoginFailures: h.metrics.loginFailures.Load(),

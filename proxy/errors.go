@@ -75,6 +75,8 @@ var (
 		Message: "Can't connect to the MySQL server that runs the statement"}
 	errDemoted = &mysqlwire.Error{Code: mysql.ER_OPTION_PREVENTS_STATEMENT, State: "HY000",
 		Message: "The primary MySQL server is read-only and follows another server, so it cannot execute this statement"}
+	errOverload = &mysqlwire.Error{Code: 1637, State: "HY000", // ER_TOO_MANY_CONCURRENT_TRXS
+		Message: "Too many reads run on the primary MySQL server because no replica may serve them; try again later"}
 	errReadOnly = &mysqlwire.Error{Code: mysql.ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, State: "25006",
 		Message: "Cannot execute statement in a READ ONLY transaction."}
 	errUnknownCommand = &mysqlwire.Error{Code: mysql.ER_UNKNOWN_COM_ERROR, State: "08S01", Message: "Unknown command"}

@@ -56,6 +56,7 @@ func (c *conn) attempt(r *request) (*link, error) {
 	if l, err := c.follow(r); l != nil || err != nil {
 		return l, err
 	}
+	defer c.leave(r)
 	snap := c.srv.o.Fleet.Snapshot()
 	var tried uint64
 	for {
@@ -66,9 +67,19 @@ func (c *conn) attempt(r *request) (*link, error) {
 				snap = newer
 				continue
 			}
+			newer, full := c.enter(r, snap, d.Reason)
+			switch {
+			case full != nil:
+				c.waited(r, false)
+				return nil, c.answer(full)
+			case newer != nil:
+				snap = newer
+				continue
+			}
 			c.waited(r, false)
 			return c.onPrimary(r)
 		}
+		c.leave(r) // it has waited for a place there, and needs none now
 		if l := c.replica; l != nil && !l.is(snap.Servers[d.Replica], snap.Replicas[d.Replica].Incarnation) &&
 			!l.dead && c.statements.cursorOn(l) {
 			r.reason = router.ReasonOpenCursor // it would be lost with the connection to this replica

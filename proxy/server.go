@@ -44,6 +44,8 @@ type Options struct {
 	MaxLag time.Duration // how old a replica's data may be; 0 is 30 s
 	Wait   time.Duration // how long a read may wait for a replica to have what it must see before it goes to the primary
 
+	Overload Overload // how many reads may run on the primary at a time because no replica may serve them
+
 	// Earlier is how long after New another process may still be serving clients of the same sessions, as one does that
 	// this one replaces. Until then, reads of sessions with a name need what the primary has when they arrive. 0: there
 	// is none.
@@ -122,6 +124,7 @@ type Server struct {
 
 	branches branches // of XA, that were prepared
 
+	room      room         // on the primary, for reads that no replica may serve
 	waiting   atomic.Int32 // reads that wait for a replica
 	started   time.Time
 	isSettled atomic.Bool
@@ -154,7 +157,7 @@ func New(o Options) (*Server, error) {
 	}
 	o.setDefaults()
 	s := &Server{
-		o: o, trace: o.Trace, now: o.Now, log: o.Logger, refused: newRefusals(),
+		o: o, trace: o.Trace, now: o.Now, log: o.Logger, refused: newRefusals(), room: newRoom(o.Overload),
 		farewells: make(chan struct{}, maxFarewells), reaching: make(chan struct{}, maxReaching),
 		listeners: make(map[net.Listener]struct{}), clients: make(map[*client]struct{}),
 	}

@@ -22,6 +22,9 @@ type Trace struct {
 	Pinned func(proven bool)
 	// Waited: a read waited for a replica to have what it must see, for so long, and was served by one or not.
 	Waited func(served bool, d time.Duration)
+	// Overloaded: a read that no replica may serve found no room on the primary; it ran there all the same, or later, or
+	// (ran is false) was refused.
+	Overloaded func(ran bool)
 	// Lost: a session's write is gone, and the session was set free.
 	Lost func()
 }

@@ -36,6 +36,7 @@ type Config struct {
 	Primary        Server
 	Replicas       []Server // may be empty: everything goes to the primary
 	Consistency    Consistency
+	Overload       proxy.Overload       // reads that no replica may serve
 	Monitor        *Account             // nil: nothing is known about the replicas, so they are not used
 	Users          map[string]string    // password by name, for clients that only know mysql_native_password
 	Own            map[string]proxy.Own // what accounts have of their own, by name
@@ -105,6 +106,7 @@ type Log struct {
 func newConfig() *Config {
 	return &Config{
 		Consistency:    Consistency{Window: defaultWindow, MaxLag: defaultMaxLag},
+		Overload:       proxy.Overload{Reads: proxy.DefaultMovedReads, Wait: proxy.DefaultMovedWait},
 		DrainTimeout:   defaultDrainTimeout,
 		ConnectTimeout: defaultConnectTimeout,
 		MaxConnections: defaultMaxConnections,

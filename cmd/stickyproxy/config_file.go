@@ -73,6 +73,7 @@ func (c *Config) settings() []setting {
 		{name: "primary", set: c.readPrimary},
 		{name: "replicas", set: list(c.readReplica)},
 		{name: "consistency", set: c.readConsistency},
+		{name: "overload", set: c.readOverload},
 		{name: "monitor", set: c.readMonitor},
 		{name: "users", set: list(c.readUser)},
 		{name: "tls", set: func(r *reader, at place, n ast.Node) { c.TLS = r.readTLS(at, n) }},
@@ -148,6 +149,14 @@ func (c *Config) readConsistency(r *reader, at place, n ast.Node) {
 		setting{name: "window", set: scalar(c.setWindow())},
 		setting{name: "wait", set: scalar(c.setWait())},
 		setting{name: "max_lag", set: scalar(c.setMaxLag())},
+	)
+}
+
+func (c *Config) readOverload(r *reader, at place, n ast.Node) {
+	r.mapping(at, n,
+		setting{name: "reads", set: scalar(setNumber(&c.Overload.Reads, 1, 1_000_000))},
+		setting{name: "beyond", set: scalar(setBeyond(&c.Overload.Beyond))},
+		setting{name: "wait", set: scalar(setDuration(&c.Overload.Wait, shortest, longestWait))},
 	)
 }
 

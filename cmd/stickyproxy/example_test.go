@@ -56,7 +56,7 @@ func TestExampleWithEverythingLoads(t *testing.T) {
 		t.Errorf("listeners: got %d, want %d", got, want)
 	}
 	d := newConfig()
-	if c.Consistency != d.Consistency || c.DrainTimeout != d.DrainTimeout || c.ConnectTimeout != d.ConnectTimeout ||
+	if c.Consistency != d.Consistency || c.Overload != d.Overload || c.DrainTimeout != d.DrainTimeout || c.ConnectTimeout != d.ConnectTimeout ||
 		c.MaxConnections != d.MaxConnections || c.Log != d.Log {
 		t.Errorf("a value that the example shows in a comment is not the default: got %+v, want %+v", c, d)
 	}

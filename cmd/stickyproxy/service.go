@@ -96,6 +96,7 @@ func (s *service) newProxy() (*proxy.Server, error) {
 		Window:         s.config.Consistency.Window,
 		MaxLag:         s.config.Consistency.MaxLag,
 		Wait:           s.config.Consistency.Wait,
+		Overload:       s.config.Overload,
 		Earlier:        max(s.config.DrainTimeout, time.Millisecond),
 		ConnectTimeout: s.config.ConnectTimeout,
 		MaxConnections: s.config.MaxConnections,

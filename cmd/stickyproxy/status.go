@@ -11,6 +11,7 @@ func (s *service) sources() admin.Sources {
 		Version:  version(),
 		Servers:  s.serverStatus,
 		Sessions: s.sessions.Len,
+		Moved:    s.proxy.Moved,
 		Draining: s.draining.Load,
 		Findings: s.ward.problems,
 	}

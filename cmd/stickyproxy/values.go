@@ -100,6 +100,15 @@ func setScope(dst *proxy.Scope) parse {
 	}
 }
 
+// setBeyond takes what happens to reads for which there is no room on the primary.
+func setBeyond(dst *proxy.Beyond) parse {
+	return func(text string) error {
+		beyond, err := proxy.ParseBeyond(text)
+		*dst = beyond
+		return err
+	}
+}
+
 // setLevel takes the name of a log level.
 func setLevel(dst *slog.Level) parse {
 	levels := map[string]slog.Level{

@@ -104,6 +104,7 @@ func countIn(m *admin.Metrics) proxy.Trace {
 		LoginFailed: func(error) { m.LoginFailed() },
 		Pinned:      m.Pinned,
 		Waited:      m.Waited,
+		Overloaded:  m.Overloaded,
 		Lost:        m.WriteLost,
 	}
 }
