@@ -99,12 +99,12 @@ func TestOverloadIsOnlyCounted(t *testing.T) {
 func TestOverloadWaits(t *testing.T) {
 	for _, fresh := range []bool{false, true} {
 		c := startCrowded(t, BeyondWait, time.Minute)
+		c.fleet.only("r1")
 		other := c.connect()
 		other.send(mysql.COM_QUERY, "SELECT a FROM t")
 		want := "p"
 		if fresh {
 			c.fleet.fresh(clockStart.Add(time.Hour))
-			c.fleet.only("r1")
 			want = "r1"
 		}
 		c.goOn()
