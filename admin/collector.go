@@ -30,7 +30,8 @@ var (
 	waitedDesc = prometheus.NewDesc("stickyproxy_read_wait_seconds_total",
 		"How long reads have waited for a replica, all together.", nil, nil)
 	movedDesc = prometheus.NewDesc("stickyproxy_moved_reads",
-		"Reads that run on the primary now because no replica may serve them, as far as they are limited.", nil, nil)
+		"Reads on the primary now because no replica may serve them, as far as they are limited, and those that wait for room there.",
+		[]string{"state"}, nil)
 	overloadDesc = prometheus.NewDesc("stickyproxy_overload_reads_total",
 		"Reads that no replica may serve and that found no room on the primary, by what became of them.", []string{"outcome"}, nil)
 	lostDesc = prometheus.NewDesc("stickyproxy_writes_lost_total",
@@ -117,7 +118,9 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	counter(waitsDesc, c.metrics.waits[index(true)].Load(), Replica.String())
 	counter(waitsDesc, c.metrics.waits[index(false)].Load(), Primary.String())
 	out <- prometheus.MustNewConstMetric(waitedDesc, prometheus.CounterValue, time.Duration(c.metrics.waited.Load()).Seconds())
-	gauge(movedDesc, float64(c.sources.moved()))
+	running, waiting := c.sources.moved()
+	gauge(movedDesc, float64(running), "running")
+	gauge(movedDesc, float64(waiting), "waiting")
 	counter(overloadDesc, c.metrics.overloads[index(true)].Load(), "ran")
 	counter(overloadDesc, c.metrics.overloads[index(false)].Load(), "refused")
 	counter(lostDesc, c.metrics.lost.Load())

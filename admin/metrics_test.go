@@ -81,7 +81,7 @@ func TestCollectedMetrics(t *testing.T) {
 	h := NewHandler(m, Sources{
 		Version:  "v1",
 		Sessions: func() int { return 7 },
-		Moved:    func() int { return 3 },
+		Moved:    func() (int, int) { return 3, 2 },
 		Draining: func() bool { return true },
 		Findings: func() []Finding {
 			return []Finding{{Severity: "error", Server: "a:3306", Check: "replication"}, {Severity: "error", Server: "a:3306", Check: "replication"}}
@@ -101,7 +101,8 @@ stickyproxy_connections_total 2
 stickyproxy_draining 1
 stickyproxy_findings{check="replication",server="a:3306",severity="error"} 2
 stickyproxy_login_failures_total 1
-stickyproxy_moved_reads 3
+stickyproxy_moved_reads{state="running"} 3
+stickyproxy_moved_reads{state="waiting"} 2
 stickyproxy_overload_reads_total{outcome="ran"} 1
 stickyproxy_overload_reads_total{outcome="refused"} 0
 stickyproxy_queries_total{reason="for_update",target="primary"} 0

@@ -145,7 +145,10 @@ func TestStatus(t *testing.T) {
     }
   ],
   "sessions": 3,
-  "moved_reads": 0,
+  "moved_reads": {
+    "running": 0,
+    "waiting": 0
+  },
   "overload_reads_total": {
     "ran": 0,
     "refused": 0

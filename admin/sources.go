@@ -70,7 +70,7 @@ type Sources struct {
 	Now      func() time.Time      // nil: time.Now
 	Servers  func() []ServerStatus // the primary first; read only, never kept
 	Sessions func() int            // sessions that are remembered
-	Moved    func() int            // reads that run on the primary because no replica may serve them
+	Moved    func() (int, int)     // reads that run on the primary because no replica may serve them, and that wait for it
 	Draining func() bool           // no new clients are taken
 	Findings func() []Finding      // what is wrong with the servers' set-up; read only, never kept
 }
@@ -89,9 +89,9 @@ func (s *Sources) servers() []ServerStatus {
 	return s.Servers()
 }
 
-func (s *Sources) moved() int {
+func (s *Sources) moved() (running, waiting int) {
 	if s.Moved == nil {
-		return 0
+		return 0, 0
 	}
 	return s.Moved()
 }

@@ -16,7 +16,7 @@ type status struct {
 	Draining      bool                         `json:"draining"`
 	Servers       []serverJSON                 `json:"servers"`
 	Sessions      int                          `json:"sessions"`
-	Moved         int                          `json:"moved_reads"`
+	Moved         movedJSON                    `json:"moved_reads"`
 	Overload      overloadJSON                 `json:"overload_reads_total"`
 	Connections   int64                        `json:"connections"`
 	Accepted      uint64                       `json:"connections_total"`
@@ -24,6 +24,12 @@ type status struct {
 	Pins          pinsJSON                     `json:"session_pins_total"`
 	Findings      []findingJSON                `json:"findings"`
 	Queries       map[string]map[string]uint64 `json:"queries"`
+}
+
+// movedJSON counts the reads that are on the primary now because no replica may serve them, and those that wait for it.
+type movedJSON struct {
+	Running int `json:"running"`
+	Waiting int `json:"waiting"`
 }
 
 // overloadJSON counts the reads that found no room on the primary, by what became of them.
@@ -66,6 +72,7 @@ func (h *handler) statusPage(w http.ResponseWriter, _ *http.Request) {
 // status asks all sources once.
 func (h *handler) status() status {
 	notReady := h.sources.notReady()
+	running, waiting := h.sources.moved()
 	return status{
 		Version:       h.sources.Version,
 		UptimeSeconds: h.sources.now().Sub(h.started).Seconds(),
@@ -74,7 +81,7 @@ func (h *handler) status() status {
 		Draining:      h.sources.draining(),
 		Servers:       serversJSON(h.sources.servers()),
 		Sessions:      h.sources.sessions(),
-		Moved:         h.sources.moved(),
+		Moved:         movedJSON{Running: running, Waiting: waiting},
 		Overload: overloadJSON{
 			Ran:     h.metrics.overloads[index(true)].Load(),
 			Refused: h.metrics.overloads[index(false)].Load(),

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/stickyproxy/stickyproxy/backend"
@@ -54,24 +55,25 @@ func ParseBeyond(text string) (Beyond, error) {
 // room is the room on the primary for reads that were moved there.
 type room struct {
 	Overload
-	taken chan struct{} // holds one value for each read that runs there; nil: there is no limit
+	taken   chan struct{} // holds one value for each read that runs there; nil: there is no limit
+	waiting atomic.Int32  // reads that wait for a place
 }
 
-func newRoom(o Overload) room {
+func (m *room) open(o Overload) {
 	if o.Reads == 0 {
 		o.Reads = DefaultMovedReads
 	}
 	if o.Wait == 0 {
 		o.Wait = DefaultMovedWait
 	}
-	if o.Reads < 0 {
-		return room{Overload: o}
+	if m.Overload = o; o.Reads > 0 {
+		m.taken = make(chan struct{}, o.Reads)
 	}
-	return room{Overload: o, taken: make(chan struct{}, o.Reads)}
 }
 
-// Moved is how many reads run on the primary now, up to the limit, because no replica may serve them.
-func (s *Server) Moved() int { return len(s.room.taken) }
+// Moved is how many reads run on the primary now, up to the limit, because no replica may serve them, and how many wait
+// for that.
+func (s *Server) Moved() (running, waiting int) { return len(s.room.taken), int(s.room.waiting.Load()) }
 
 // enter has a read take a place on the primary that is not meant for it. Newer is not nil if it had to wait for that:
 // what is known of the servers now, when one of the replicas may serve it after all. It is an error if there is no room.
@@ -105,6 +107,8 @@ func (c *conn) enter(r *request, snap *backend.Snapshot, why router.Reason) (new
 
 // awaitRoom waits for a place, and reports whether it has one.
 func (c *conn) awaitRoom() bool {
+	c.srv.room.waiting.Add(1)
+	defer c.srv.room.waiting.Add(-1)
 	timer := time.NewTimer(c.srv.room.Wait)
 	defer timer.Stop()
 	select {

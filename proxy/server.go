@@ -157,10 +157,11 @@ func New(o Options) (*Server, error) {
 	}
 	o.setDefaults()
 	s := &Server{
-		o: o, trace: o.Trace, now: o.Now, log: o.Logger, refused: newRefusals(), room: newRoom(o.Overload),
+		o: o, trace: o.Trace, now: o.Now, log: o.Logger, refused: newRefusals(),
 		farewells: make(chan struct{}, maxFarewells), reaching: make(chan struct{}, maxReaching),
 		listeners: make(map[net.Listener]struct{}), clients: make(map[*client]struct{}),
 	}
+	s.room.open(o.Overload)
 	s.started = s.now()
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.admission = Admission{Accounts: accounts, Timeout: o.ConnectTimeout, Key: RSAKey(), Connect: s.connectPrimary, patience: newPatience(o.Now)}
