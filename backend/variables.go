@@ -5,6 +5,9 @@ import (
 	"unique"
 )
 
+// idleLimit is how long a session may be idle, seconds. It is asked for with the sessionVariables, and is not one of them.
+const idleLimit = "wait_timeout"
+
 // sessionVariables are the session variables that change what a read answers. Two servers may give a new session
 // different values of them. MySQL 5.7.20 gave two of them new names.
 func sessionVariables(mariaDB bool, v version) []string {
@@ -31,7 +34,7 @@ type Variables struct {
 func variablesQuery(mariaDB bool, v version) string {
 	var b strings.Builder
 	b.WriteString("CONCAT(")
-	for i, name := range sessionVariables(mariaDB, v) {
+	for i, name := range append(sessionVariables(mariaDB, v), idleLimit) {
 		if i > 0 {
 			b.WriteByte(',')
 		}
@@ -53,8 +56,8 @@ func (v Variables) Get(name string) string {
 	return ""
 }
 
-// Differing returns the variables that have another value in v than in other, with their value in v; nil when there is
-// none.
+// Differing returns the sessionVariables that have another value in v than in other, with their value in v; none when
+// there is none.
 func (v Variables) Differing(other Variables) map[string]string {
 	if v == other || v == (Variables{}) || other == (Variables{}) {
 		return nil
@@ -62,7 +65,7 @@ func (v Variables) Differing(other Variables) map[string]string {
 	differing := make(map[string]string)
 	for line := range v.all() {
 		name, value, _ := strings.Cut(line, "=")
-		if other.Get(name) != value {
+		if name != idleLimit && other.Get(name) != value {
 			differing[name] = value
 		}
 	}

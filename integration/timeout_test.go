@@ -1,6 +1,8 @@
 package integration
 
 import (
+	"context"
+	"strings"
 	"testing"
 
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
@@ -10,35 +12,54 @@ import (
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 )
 
-// A client that is idle for longer than its wait_timeout loses the connection without asking for anything, with the word
-// that the server has for that.
+// A client that is idle for longer than its wait_timeout, its own or the server's, loses the connection without asking for
+// anything, with the word that the server has for that.
 func TestWaitTimeout(t *testing.T) {
 	clustertest.EachEngine(t, func(t *testing.T, e mysqltest.Engine) {
 		p := sharedRig(t, e)
-		end := func(addr string) string {
-			c := dialRaw(t, addr)
-			if err := c.login(p.account, newCaps, "app"); err != nil {
-				t.Fatal(err)
-			}
-			c.query("SET wait_timeout = 1")
-			c.seq = 0
-			last, err := c.read()
-			if err != nil {
-				return "no word" // EOF, or a reset
-			}
-			if _, err := c.read(); err == nil {
-				t.Error("the connection goes on")
-			}
-			return mysqlwire.ParseError(last).Error()
+		primary := p.cluster.Primary.Addr()
+		const set = "SET wait_timeout = 1"
+		if got, want := endOfIdle(t, p, p.addr, set), endOfIdle(t, p, primary, set); got != want {
+			t.Errorf("of the session: the end was %s, a server's is %s", got, want)
 		}
-		want, got := end(p.cluster.Primary.Addr()), end(p.addr)
-		if got != want {
-			t.Errorf("the end was %s, a server's is %s", got, want)
+		setIdleLimit(t, p, "1")
+		t.Cleanup(func() { setIdleLimit(t, p, "DEFAULT") })
+		for _, statement := range []string{"SET @x = 1", "SELECT 1"} {
+			if got, want := endOfIdle(t, p, p.addr, statement), endOfIdle(t, p, primary, statement); got != want {
+				t.Errorf("of the server, after %s: the end was %s, a server's is %s", statement, got, want)
+			}
 		}
 	})
 }
 
-// Reads on a replica keep a client alive whose connection to the primary has nothing to do.
+// setIdleLimit sets the primary's own wait_timeout.
+func setIdleLimit(t *testing.T, p *rig, seconds string) {
+	t.Helper()
+	if _, err := p.cluster.Primary.Exec(context.Background(), "SET GLOBAL wait_timeout = "+seconds); err != nil {
+		t.Error(err)
+	}
+}
+
+// endOfIdle runs a statement and tells what the server says to a client that is silent afterwards.
+func endOfIdle(t *testing.T, p *rig, addr, statement string) string {
+	t.Helper()
+	c := dialRaw(t, addr)
+	if err := c.login(p.account, newCaps, "app"); err != nil {
+		t.Fatal(err)
+	}
+	c.query(statement)
+	c.seq = 0
+	last, err := c.read()
+	if err != nil {
+		return "no word" // EOF, or a reset
+	}
+	if _, err := c.read(); err == nil {
+		t.Error("the connection goes on")
+	}
+	return mysqlwire.ParseError(last).Error()
+}
+
+// Reads on a replica keep a client alive whose connection to the primary has nothing to do, and what it has there.
 func TestWaitTimeoutOfTheOtherServer(t *testing.T) {
 	clustertest.EachEngine(t, func(t *testing.T, e mysqltest.Engine) {
 		p := sharedRig(t, e)
@@ -46,7 +67,7 @@ func TestWaitTimeoutOfTheOtherServer(t *testing.T) {
 		if err := c.login(p.account, newCaps, "app"); err != nil {
 			t.Fatal(err)
 		}
-		c.query("SET wait_timeout = 1")
+		c.query("SET wait_timeout = 1, @x = 'kept'")
 		for range 3 {
 			if got := c.query("SELECT SLEEP(0.7)"); got[0][0] == gomysql.ERR_HEADER {
 				t.Fatalf("%s", packetsText(got))
@@ -55,8 +76,8 @@ func TestWaitTimeoutOfTheOtherServer(t *testing.T) {
 				t.Errorf("the read ran on the %v", r)
 			}
 		}
-		if got := c.query("SET @still = 'here'"); got[0][0] != gomysql.OK_HEADER {
-			t.Errorf("%s", packetsText(got))
+		if got := packetsText(c.query("SELECT @x")); !strings.Contains(got, "kept") {
+			t.Errorf("%s", got)
 		}
 	})
 }

@@ -57,7 +57,7 @@ func (c *conn) inSnapshot(r *request) (*link, error) {
 		}
 		return nil, err
 	}
-	if e.Any(router.SetsUserVariable|opaque) && r.failure == nil {
+	if e.Any(router.SetsUserVariable|opaque) && !refusedForReplica(r.failure) {
 		if err := c.repeat(r); err != nil {
 			return nil, err
 		}
@@ -109,6 +109,12 @@ func aboutConnection(st router.Statement) bool {
 		return true
 	}
 	return false
+}
+
+// refusedForReplica reports whether a statement failed because the server is a replica, and not, as it would on the primary,
+// because the transaction is READ ONLY or for any other reason: there it may have got further.
+func refusedForReplica(e *mysqlwire.Error) bool {
+	return e != nil && refusedAsWrite(e.Code) && e.Code != errReadOnly.Code
 }
 
 // repeat runs a statement that has, or may have, left something on its connection once more on the primary, where later

@@ -31,7 +31,7 @@ type state struct {
 	once     bool // SET TRANSACTION was given for the next transaction
 	pending  bool // and the primary has said so, and not yet that a transaction has used it: not every statement does
 
-	patience  time.Duration // how long the client may be idle, as it has set it; 0: it has not
+	patience  time.Duration // how long the client may be idle; 0: for ever
 	optional  bool          // COM_SET_OPTION has turned several statements in a text on or off
 	temporary temporaries
 	tracking  tracking // what the client wants to be told of all this
@@ -46,6 +46,7 @@ func newState(primary *backend.Conn) state {
 	s := state{schema: primary.Schema, base: primary.Variables}
 	s.context = router.Context{MariaDB: primary.MariaDB, Schema: primary.Schema}
 	s.reads(primary.Variables.Get("sql_mode"), primary.Variables.Get("character_set_client"))
+	s.waits(primary.Variables.Get("wait_timeout"))
 	s.holdIf(!primary.Tracked, heldUnknown)
 	s.holdIf(isOn(primary.Variables.Get("sql_auto_is_null")), heldInserted)
 	return s
@@ -103,6 +104,12 @@ func (s *state) reads(sqlMode, charset string) {
 	s.context.UnsafeCharset = unsafeCharset(charset)
 }
 
+// waits notes how long the client may be idle.
+func (s *state) waits(seconds string) {
+	n, _ := strconv.Atoi(seconds) // a server's number
+	s.patience = time.Duration(n) * time.Second
+}
+
 func (s *state) readsMode(sqlMode string) {
 	s.context.ANSIQuotes = hasMode(sqlMode, "ANSI_QUOTES") || hasMode(sqlMode, "ANSI")
 	s.context.NoBackslashEscapes = hasMode(sqlMode, "NO_BACKSLASH_ESCAPES")
@@ -142,8 +149,7 @@ func (s *state) setVariable(name, value string) {
 	case "character_set_client":
 		s.context.UnsafeCharset = unsafeCharset(value)
 	case "wait_timeout":
-		seconds, _ := strconv.Atoi(value) // a server's number
-		s.patience = time.Duration(seconds) * time.Second
+		s.waits(value)
 	}
 	switch replayOf(name) {
 	case replayNever:

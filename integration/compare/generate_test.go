@@ -41,7 +41,7 @@ var (
 		"SELECT GROUP_CONCAT(v ORDER BY id) FROM f", "SELECT FROM_UNIXTIME(N)", "SELECT ts FROM types WHERE id = 1", `SELECT "v" FROM f WHERE id = N`,
 		"SELECT 'a' || 'b', 'a' = 'A', COLLATION('a')", "SELECT 'é', HEX('é'), v AS `é` FROM f WHERE id = N", `SELECT 'a\\b'`, "SELECT DATE_FORMAT('2020-05-01', '%M')",
 		"SHOW TABLES", "SELECT f.v, w.v FROM f LEFT JOIN w ON f.id = w.id ORDER BY f.id", "SELECT REPEAT('x', 3000) FROM f", "SELECT NOT 1 BETWEEN -5 AND 5",
-		"SELECT id FROM f WHERE n IS NULL ORDER BY id", "(SELECT id FROM f) UNION (SELECT 77) ORDER BY 1", "SELECT v FROM f WHERE id = N /* comment */",
+		"SELECT id FROM f WHERE n IS NULL ORDER BY id", "(SELECT id FROM f) UNION (SELECT 77) ORDER BY 1", "SELECT v FROM f WHERE id = N /* comment */", "SELECT id FROM w WHERE id IS NULL",
 	}
 	oddReads = []string{
 		"SELECT @@sql_mode, @@time_zone, @@autocommit", "SELECT @@character_set_client, @@collation_connection, @@character_set_results", "SELECT @@div_precision_increment, @@sql_select_limit",
@@ -50,6 +50,7 @@ var (
 	aboutPrevious = []string{
 		"SHOW WARNINGS", "SHOW ERRORS", "SHOW COUNT(*) WARNINGS", "SELECT FOUND_ROWS()", "SELECT ROW_COUNT()", "SELECT LAST_INSERT_ID()", "SELECT @@warning_count",
 		"SELECT LAST_INSERT_ID(), 1", "SELECT @@last_insert_id", "SELECT @@error_count",
+		"GET DIAGNOSTICS @n = NUMBER", "GET DIAGNOSTICS CONDITION 1 @m = MESSAGE_TEXT", "SELECT @n, @m", "SHOW WARNINGS LIMIT 1",
 	}
 	writes = []string{
 		"INSERT INTO w (v) VALUES ('N')", "INSERT INTO w (v) VALUES ('a'), ('b')", "INSERT INTO w (v, u) VALUES ('u', N)", "UPDATE f SET v = 'N' WHERE id = N", "UPDATE f SET n = N",
@@ -68,11 +69,13 @@ var (
 		"SET NAMES latin1", "SET NAMES utf8mb4", "SET NAMES utf8mb4 COLLATE utf8mb4_bin", "SET NAMES gbk", "SET character_set_results = NULL", "SET CHARACTER SET latin1", "SET character_set_results = latin1",
 		"SET div_precision_increment = N", "SET sql_select_limit = N", "SET sql_select_limit = DEFAULT", "SET lc_time_names = 'de_DE'", "SET group_concat_max_len = 1N", "SET SESSION max_error_count = N",
 		"SET sql_mode = 'nonsense'", "SET time_zone = 'nowhere'", "SET SESSION default_week_format = N, SESSION sql_warnings = 1", "SET collation_connection = utf8mb4_bin", "SET foreign_key_checks = 0",
-		"SET timestamp = 100000000N", "SET insert_id = 5N", "SET sql_notes = 0",
+		"SET timestamp = 100000000N", "SET timestamp = DEFAULT", "SET insert_id = 5N", "SET sql_notes = 0", "SET sql_auto_is_null = 1", "SET sql_auto_is_null = 0",
+		"SET completion_type = CHAIN", "SET completion_type = DEFAULT", "SET completion_type = DEFAULT",
 	}
 	userVariables = []string{
 		"SET @x = N", "SELECT @x", "SELECT @y := N, @x", "SELECT v INTO @x FROM f WHERE id = N", "SELECT v FROM f WHERE id = @x", "SET @z = (SELECT MAX(id) FROM w)", "SELECT @x, @y, @z",
-		"PREPARE p FROM 'SELECT v FROM f WHERE id = ?'", "EXECUTE p USING @x", "DEALLOCATE PREPARE p", "PREPARE p FROM 'SET @x = 5'", "EXECUTE p", "SELECT sets_x()",
+		"PREPARE p FROM 'SELECT v FROM f WHERE id = ?'", "EXECUTE p USING @x", "DEALLOCATE PREPARE p", "PREPARE p FROM 'SET @x = 5'", "EXECUTE p", "SELECT sets_x()", "PREPARE p FROM 'SELECT FOUND_ROWS()'",
+		"PREPARE p FROM 'UPDATE f SET n = 9 WHERE id = ?'", "PREPARE p FROM 'SHOW WARNINGS'", "EXECUTE p", "SET @x = N, time_zone = '+0N:00'",
 	}
 	temporary = []string{
 		"CREATE TEMPORARY TABLE tt (a INT)", "INSERT INTO tt VALUES (N)", "SELECT * FROM tt", "DROP TEMPORARY TABLE tt", "DROP TABLE IF EXISTS tt", "CREATE TEMPORARY TABLE f (id INT, v INT)", "DROP TEMPORARY TABLE f",
@@ -83,6 +86,7 @@ var (
 		".prepare s1 SELECT v FROM f WHERE id = ?", ".prepare s1 SELECT id, n FROM f WHERE id > ? ORDER BY id", ".execute s1 N", ".execute s1 N", ".execute s1 'N'", ".execute s1 NULL", ".again s1 N", ".cursor s1 N", ".fetch s1 N", ".reset s1", ".close s1",
 		".prepare s2 SELECT v FROM w ORDER BY id", ".execute s2", ".execute s2", ".cursor s2", ".fetch s2 1", ".prepare s3 INSERT INTO w (v, u) VALUES (?, ?)", ".execute s3 'N' N", ".again s3 'N' N", ".long s3 0 long N", ".execute s3 LONG N",
 		".prepare s4 SELECT FOUND_ROWS()", ".execute s4", ".prepare s4 SELECT LAST_INSERT_ID()",
+		".prepare s5 /* c */ UPDATE f SET n = N WHERE id < N", ".prepare s5 CALL several()", ".prepare s5 SELECT SQL_CALC_FOUND_ROWS id FROM f LIMIT N", ".prepare s5 SELECT @x, sets_x()", ".execute s5", ".execute s5",
 		".prepare s6 SELEC", ".prepare s6 COMMIT", ".prepare s6 SET time_zone = '+0N:00'", ".prepare s6 BEGIN", ".prepare s6 SHOW WARNINGS", ".execute s6", ".execute s6",
 	}
 	errorLines = []string{
@@ -93,12 +97,13 @@ var (
 		"SELECT v FROM f WHERE id = N; SELECT N", "UPDATE f SET n = N WHERE id = N; SELECT ROW_COUNT()", "INSERT INTO w (v) VALUES ('m'); SELECT LAST_INSERT_ID()", "BEGIN; SELECT v FROM f WHERE id = N", "BEGIN; INSERT INTO w (v) VALUES ('t'); COMMIT",
 		"SET time_zone = '+0N:00'; SELECT FROM_UNIXTIME(0)", "SELECT N; SELEC; SELECT 1", "SELECT N; SELECT nothing; SELECT 1", "SET @x = N; SELECT @x", "SELECT CAST('abc' AS SIGNED); SELECT 1", "SELECT 1; SELECT CAST('abc' AS SIGNED)", "USE $other; SELECT * FROM g", "SELECT 1;",
 		"SET sql_mode = 'ANSI_QUOTES'; SELECT nothing FROM f; SET sql_mode = ''", "CREATE TEMPORARY TABLE tt (a INT); SELECT * FROM tt", "SET autocommit = 0; SELECT N",
+		"SELECT SQL_CALC_FOUND_ROWS id FROM f LIMIT N; SELECT FOUND_ROWS()", "COMMIT; SELECT v FROM f", "START TRANSACTION READ ONLY; SELECT v FROM f",
 	}
 	locks = []string{
-		"LOCK TABLES f READ", "LOCK TABLES f WRITE, w WRITE", "UNLOCK TABLES", "UNLOCK TABLES", "SELECT GET_LOCK('$schema', 0)", "SELECT RELEASE_LOCK('$schema')", "HANDLER f OPEN", "HANDLER f READ NEXT", "HANDLER f CLOSE",
+		"LOCK TABLES f READ", "LOCK TABLES f WRITE, w WRITE", "UNLOCK TABLES", "UNLOCK TABLES", "SELECT GET_LOCK('$schema', 0)", "SELECT RELEASE_LOCK('$schema')", "HANDLER f OPEN", "HANDLER f READ NEXT", "HANDLER f CLOSE", "SELECT IS_USED_LOCK('$schema') = CONNECTION_ID()",
 	}
-	routines = []string{"CALL several()", "CALL failing()", "CALL gives(@x)", "CALL hides_state()", "SELECT * FROM hidden", "SELECT @hidden", "CALL sets_mode()"}
-	commands = []string{".ping", ".reset_connection", ".reset_connection", ".change_user app $schema", ".field_list f", ".set_option 0", ".set_option 1"}
+	routines = []string{"CALL several()", "CALL failing()", "CALL gives(@x)", "CALL hides_state()", "SELECT * FROM hidden", "SELECT @hidden", "CALL sets_mode()", "CALL sets_hidden()"}
+	commands = []string{".ping", ".reset_connection", ".reset_connection", ".change_user app $schema", ".change_user app", ".field_list f", ".set_option 0", ".set_option 1"}
 )
 
 // line is a random line, its numbers chosen.
