@@ -105,9 +105,6 @@ const mariadbBulkExecute = 0xFA
 // Done reports whether the response is over.
 func (r *Response) Done() bool { return r.state == expectNothing && r.skip == 0 && !r.joined }
 
-// AtPacket reports whether the bytes scanned so far end where a packet ends.
-func (r *Response) AtPacket() bool { return r.skip == 0 && !r.joined }
-
 // InRows reports whether the next packet is a row or the end of rows.
 func (r *Response) InRows() bool { return r.state == expectRows }
 

@@ -54,7 +54,7 @@ func checkBig(t *testing.T, f form, s *stream) {
 		used += pass + len(packet)
 		switch {
 		case event != EventMore:
-			if !r.AtPacket() {
+			if !r.atPacket() {
 				t.Fatalf("event %d in the middle of a packet", event)
 			}
 			events = append(events, event)

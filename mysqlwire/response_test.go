@@ -292,19 +292,22 @@ func TestResponsePlace(t *testing.T) {
 	f.columns(&s, 1).packet([]byte("\x01a")).packet(f.end(auto))
 	var r Response
 	r.Begin(mysql.COM_QUERY, f.caps())
-	if !r.AtPacket() || r.InRows() || r.Done() {
+	if !r.atPacket() || r.InRows() || r.Done() {
 		t.Error("at the beginning")
 	}
 	first := HeaderSize + 1 + HeaderSize + len(definition)
-	if pass, _, _, _ := r.Scan(s.b[:first-1]); pass != first-1 || r.AtPacket() || r.InRows() {
+	if pass, _, _, _ := r.Scan(s.b[:first-1]); pass != first-1 || r.atPacket() || r.InRows() {
 		t.Error("in a definition")
 	}
-	if _, _, event, _ := r.Scan(s.b[first-1 : first]); event != EventColumnsEnd || !r.AtPacket() || !r.InRows() {
+	if _, _, event, _ := r.Scan(s.b[first-1 : first]); event != EventColumnsEnd || !r.atPacket() || !r.InRows() {
 		t.Error("behind the definitions")
 	}
 	_, packet, event, _ := r.Scan(s.b[first:])
 	ok, err := r.ParseEnd(packet[HeaderSize:])
-	if event != EventEnd || err != nil || ok.Status != auto || !r.Done() || !r.AtPacket() || r.InRows() {
+	if event != EventEnd || err != nil || ok.Status != auto || !r.Done() || !r.atPacket() || r.InRows() {
 		t.Error("at the end")
 	}
 }
+
+// atPacket reports whether the bytes scanned so far end where a packet ends.
+func (r *Response) atPacket() bool { return r.skip == 0 && !r.joined }

@@ -87,6 +87,12 @@ func find(ctx context.Context, e Engine) (programs, error) {
 }
 
 func findMariaDB(ctx context.Context) (programs, error) {
+	if d, ok, err := mariaDBOfDebian(); ok || err != nil {
+		if err != nil {
+			return programs{}, err
+		}
+		return d.fetched(ctx)
+	}
 	p := programs{engine: MariaDB}
 	for _, want := range []struct {
 		name string
@@ -123,7 +129,7 @@ func findMySQL(ctx context.Context) (programs, error) {
 			return p, nil
 		}
 	}
-	return fetchedMySQL(ctx)
+	return mySQLOfDebian().fetched(ctx)
 }
 
 // findMySQLShell returns the path of MySQL's own shell, or "".

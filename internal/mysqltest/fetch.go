@@ -1,59 +1,88 @@
 package mysqltest
 
 import (
-	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"regexp"
-	"strings"
 )
 
-// MySQL is not in Debian's stable suites, but its unstable suite has it. apt, told to use lists, a
+// Some servers are not in this machine's Debian, but in a newer suite. apt, told to use lists, a
 // cache and an empty status file of our own, resolves the packages with all their libraries down
 // to the C library and checks their signatures; dpkg-deb unpacks them into a folder. The programs
 // start through that folder's own dynamic loader, so the system's libraries are never used and
 // nothing is installed.
 
 const (
-	fetchSuite    = "sid"
-	fetchKeyring  = "/usr/share/keyrings/debian-archive-keyring.gpg"
-	fetchedFolder = "mysql"   // in the cache folder
-	fetchedStamp  = "version" // in fetchedFolder; written last
+	fetchKeyring = "/usr/share/keyrings/debian-archive-keyring.gpg"
+	fetchedStamp = "version" // in the folder of a distribution; written last
 )
 
 // notNeeded are packages that apt pulls in for maintainer scripts or documentation only.
-var notNeeded = regexp.MustCompile(`^(perl|perl-base|perl-modules-.*|libperl.*|libgdbm.*|libdb5.*|libcrypt1|gcc-.*-base|libc-gconv-modules-extra|libtirpc-common|openssl-provider-legacy)$`)
+var notNeeded = regexp.MustCompile(`^(perl|perl-base|perl-modules-.*|libperl.*|libgdbm.*|libdb5.*|gcc-.*-base|libc-gconv-modules-extra|libtirpc-common|openssl-provider-legacy)$`)
 
-// fetchedMySQL returns the programs that fetchMySQL has put into the cache.
-func fetchedMySQL(ctx context.Context) (programs, error) {
+// distribution is an engine as it is fetched.
+type distribution struct {
+	engine   Engine
+	suite    string // of Debian
+	folder   string // in the cache folder
+	packages []string
+	find     func(ctx context.Context, prefix string) (programs, error) // describes what was unpacked, and checks that the server starts
+	instead  string                                                     // what else a person could do
+}
+
+// mySQLOfDebian is MySQL from the only suite that has it.
+func mySQLOfDebian() distribution {
+	return distribution{
+		engine: MySQL, suite: "sid", folder: "mysql", packages: []string{"mysql-server-core", "mysql-client-core"},
+		find: unpackedMySQL, instead: "put mysqld and mysql of MySQL 8.0.26 or later on PATH",
+	}
+}
+
+// fetched returns the programs that fetch has put into the cache.
+func (d distribution) fetched(ctx context.Context) (programs, error) {
 	cache, err := CacheDir()
 	if err != nil {
 		return programs{}, err
 	}
-	prefix := filepath.Join(cache, fetchedFolder)
+	prefix := filepath.Join(cache, d.folder)
 	if _, err := os.Stat(filepath.Join(prefix, fetchedStamp)); err != nil {
-		return programs{}, fmt.Errorf("%w: neither a mysqld on PATH nor one in %s", ErrNotInstalled, prefix)
+		return programs{}, fmt.Errorf("%w: no %s in %s", ErrNotInstalled, d.engine, prefix)
 	}
-	p, err := unpackedMySQL(ctx, prefix)
+	p, err := d.find(ctx, prefix)
 	if err != nil { // half removed by somebody, or from another machine: fetch it again
 		return programs{}, fmt.Errorf("%w: %w", ErrNotInstalled, err)
 	}
 	return p, nil
 }
 
+// fetch fetches and unpacks the programs into the cache folder. The caller holds the lock.
+func (d distribution) fetch(ctx context.Context, cache string, log io.Writer) error {
+	f := &fetcher{distribution: d, dir: filepath.Join(cache, d.folder+"-fetch"), log: log}
+	if err := f.fetch(ctx, filepath.Join(cache, d.folder)); err != nil {
+		return fmt.Errorf("%w: %s: %s; fetching them from Debian's %s failed: %w", ErrNotInstalled, d.engine, d.instead, d.suite, err)
+	}
+	return nil
+}
+
+// loaderOf is the dynamic loader of what was unpacked in root, and the folder with its libraries.
+func loaderOf(root string) (loader, libs string, err error) {
+	loaders, err := filepath.Glob(filepath.Join(root, "usr/lib/*/ld-linux-*.so.*"))
+	if err != nil || len(loaders) == 0 {
+		return "", "", fmt.Errorf("no dynamic loader in %s", root)
+	}
+	return loaders[0], filepath.Dir(loaders[0]), nil
+}
+
 // unpackedMySQL describes the programs under prefix/root and checks that the server starts.
 func unpackedMySQL(ctx context.Context, prefix string) (programs, error) {
 	root := filepath.Join(prefix, "root")
-	loaders, err := filepath.Glob(filepath.Join(root, "usr/lib/*/ld-linux-*.so.*"))
-	if err != nil || len(loaders) == 0 {
-		return programs{}, fmt.Errorf("no dynamic loader in %s", root)
+	loader, libs, err := loaderOf(root)
+	if err != nil {
+		return programs{}, err
 	}
-	loader, libs := loaders[0], filepath.Dir(loaders[0])
 	run := func(program string) command {
 		path := filepath.Join(root, program)
 		return command{
@@ -75,208 +104,4 @@ func unpackedMySQL(ctx context.Context, prefix string) (programs, error) {
 	}
 	p.version, err = serverVersion(ctx, p.server)
 	return p, err
-}
-
-// fetchMySQL fetches and unpacks MySQL into the cache folder. The caller holds the lock.
-func fetchMySQL(ctx context.Context, cache string, log io.Writer) error {
-	f := &fetcher{dir: filepath.Join(cache, "mysql-fetch"), log: log}
-	if err := f.fetch(ctx, filepath.Join(cache, fetchedFolder)); err != nil {
-		return fmt.Errorf("%w: MySQL: put mysqld and mysql of MySQL 8.0.26 or later on PATH; fetching them from Debian's %s failed: %w",
-			ErrNotInstalled, fetchSuite, err)
-	}
-	return nil
-}
-
-// fetcher holds one run of fetchMySQL. What was downloaded stays in dir until all went well.
-type fetcher struct {
-	dir  string
-	log  io.Writer
-	arch string
-	uri  string // of the Debian archive that this machine's apt uses
-}
-
-func (f *fetcher) fetch(ctx context.Context, prefix string) error {
-	if err := f.prepare(ctx); err != nil {
-		return err
-	}
-	fmt.Fprintf(f.log, "MySQL: reading the package index of Debian %s\n", fetchSuite)
-	if _, err := f.apt(ctx, "apt-get", "update", "-qq"); err != nil {
-		return err
-	}
-	answer, err := f.apt(ctx, "apt-get", "install", "-y", "-qq", "--print-uris", "mysql-server-core", "mysql-client-core")
-	if err != nil {
-		return err
-	}
-	files := packageFiles(answer)
-	if len(files) < 10 {
-		return fmt.Errorf("apt's answer was not understood: %s", lastLines(answer, 5))
-	}
-	names := make([]string, len(files))
-	for i, file := range files {
-		names[i], _, _ = strings.Cut(file, "_")
-	}
-	fmt.Fprintf(f.log, "MySQL: downloading %d packages\n", len(files))
-	if _, err := f.apt(ctx, "apt-get", append([]string{"download", "-qq"}, names...)...); err != nil {
-		return err
-	}
-	return f.unpack(ctx, files, prefix)
-}
-
-// packageFiles reads the answer of apt-get install --print-uris ('URI' FILE SIZE HASH a line) and
-// returns the names of the files that are needed.
-func packageFiles(answer []byte) []string {
-	var files []string
-	for line := range strings.Lines(string(answer)) {
-		fields := strings.Fields(line)
-		if len(fields) < 3 || !strings.HasPrefix(fields[0], "'") {
-			continue
-		}
-		if name, _, _ := strings.Cut(fields[1], "_"); !notNeeded.MatchString(name) {
-			files = append(files, fields[1])
-		}
-	}
-	return files
-}
-
-// prepare makes the folders and apt's private configuration.
-func (f *fetcher) prepare(ctx context.Context) error {
-	for _, tool := range []string{"apt-get", "dpkg", "dpkg-deb"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			return fmt.Errorf("%s is needed: this is no Debian", tool)
-		}
-	}
-	if _, err := os.Stat(fetchKeyring); err != nil {
-		return fmt.Errorf("%s is needed: install the package debian-archive-keyring", fetchKeyring)
-	}
-	var err error
-	if f.arch, err = output(ctx, "dpkg", "--print-architecture"); err != nil {
-		return err
-	}
-	if f.uri, err = debianMirror(ctx); err != nil {
-		return err
-	}
-	for _, dir := range []string{"sources", "preferences", "debs", "state/lists/partial", "cache/archives/partial"} {
-		if err := os.MkdirAll(filepath.Join(f.dir, dir), 0o755); err != nil {
-			return err
-		}
-	}
-	return errors.Join(
-		f.write("status", ""),
-		f.write("sources/debian.sources", fmt.Sprintf("Types: deb\nURIs: %s\nSuites: %s\nComponents: main\nArchitectures: %s\nSigned-By: %s\n",
-			f.uri, fetchSuite, f.arch, fetchKeyring)),
-		f.write("apt.conf", f.configuration()))
-}
-
-func (f *fetcher) write(name, text string) error {
-	return os.WriteFile(filepath.Join(f.dir, name), []byte(text), 0o644)
-}
-
-// configuration is apt's, see apt.conf(5). The index targets that desktops use are not fetched.
-func (f *fetcher) configuration() string {
-	var b strings.Builder
-	for _, line := range []string{
-		`Dir::Etc::sourcelist "/dev/null"`,
-		`Dir::Etc::sourceparts "` + f.dir + `/sources"`,
-		`Dir::Etc::preferences "/dev/null"`,
-		`Dir::Etc::preferencesparts "` + f.dir + `/preferences"`,
-		`Dir::State "` + f.dir + `/state"`,
-		`Dir::State::status "` + f.dir + `/status"`,
-		`Dir::Cache "` + f.dir + `/cache"`,
-		`APT::Architecture "` + f.arch + `"`,
-		`APT::Architectures { "` + f.arch + `"; }`,
-		`APT::Sandbox::User ""`,
-		`APT::Install-Recommends "false"`,
-		`APT::Get::List-Cleanup "true"`,
-		`Acquire::Languages "none"`,
-		`Acquire::Retries "3"`,
-		`Acquire::IndexTargets::deb::DEP-11::DefaultEnabled "false"`,
-		`Acquire::IndexTargets::deb::DEP-11-icons::DefaultEnabled "false"`,
-		`Acquire::IndexTargets::deb::DEP-11-icons-small::DefaultEnabled "false"`,
-		`Acquire::IndexTargets::deb::DEP-11-icons-hidpi::DefaultEnabled "false"`,
-		`Acquire::IndexTargets::deb::DEP-11-icons-large::DefaultEnabled "false"`,
-		`Acquire::IndexTargets::deb::CNF::DefaultEnabled "false"`,
-		`Debug::NoLocking "true"`,
-	} {
-		b.WriteString(line + ";\n")
-	}
-	return b.String()
-}
-
-// apt runs one of apt's programs with the private configuration and returns its output.
-func (f *fetcher) apt(ctx context.Context, program string, args ...string) ([]byte, error) {
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Dir = filepath.Join(f.dir, "debs") // where download puts its files
-	cmd.Env = append(os.Environ(), "APT_CONFIG="+filepath.Join(f.dir, "apt.conf"), "LC_ALL=C")
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return nil, fmt.Errorf("%s %s: %w: %s", program, args[0], err, lastLines(stderr.Bytes(), 5))
-	}
-	return out, nil
-}
-
-// unpack makes the new prefix beside the old one and puts it into place in one step.
-func (f *fetcher) unpack(ctx context.Context, files []string, prefix string) error {
-	fresh := prefix + ".new" // the lock is held: nobody else uses this name
-	if err := os.RemoveAll(fresh); err != nil {
-		return err
-	}
-	defer os.RemoveAll(fresh)
-	root := filepath.Join(fresh, "root")
-	if err := os.MkdirAll(root, 0o755); err != nil {
-		return err
-	}
-	for _, file := range files {
-		if _, err := output(ctx, "dpkg-deb", "-x", filepath.Join(f.dir, "debs", file), root); err != nil {
-			return err
-		}
-	}
-	for _, unused := range []string{"usr/share/doc", "usr/share/man", "usr/share/locale", "usr/share/bug", "usr/share/lintian", "etc"} {
-		if err := os.RemoveAll(filepath.Join(root, unused)); err != nil {
-			return err
-		}
-	}
-	p, err := unpackedMySQL(ctx, fresh)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(filepath.Join(fresh, fetchedStamp), []byte(p.version+"\n"), 0o644); err != nil {
-		return err
-	}
-	if err := os.RemoveAll(prefix); err != nil {
-		return err
-	}
-	if err := os.Rename(fresh, prefix); err != nil {
-		return err
-	}
-	fmt.Fprintf(f.log, "MySQL %s is ready in %s\n", p.version, prefix)
-	return os.RemoveAll(f.dir)
-}
-
-// debianMirror returns the address of the Debian archive from which this machine's apt installs.
-func debianMirror(ctx context.Context) (string, error) {
-	const format = "$(REPO_URI) $(LABEL) $(COMPONENT)"
-	out, err := output(ctx, "apt-get", "indextargets", "--format", format, "Created-By: Packages")
-	if err != nil {
-		return "", err
-	}
-	for line := range strings.Lines(out) {
-		if fields := strings.Fields(line); len(fields) == 3 && fields[1] == "Debian" && fields[2] == "main" {
-			return fields[0], nil
-		}
-	}
-	return "", errors.New("apt names no Debian mirror with the component main: on Debian, run apt-get update first")
-}
-
-// output runs a command and returns what it printed, without white space at the ends.
-func output(ctx context.Context, name string, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, name, args...)
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		return "", fmt.Errorf("%s %s: %w: %s", name, args[0], err, lastLines(stderr.Bytes(), 5))
-	}
-	return strings.TrimSpace(string(out)), nil
 }

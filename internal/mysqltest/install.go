@@ -14,7 +14,9 @@ import (
 // server's version as it tells it itself. Nothing happens when they are there.
 //
 //   - MariaDB: on Debian and its relatives, as root, the packages mariadb-server-core and
-//     mariadb-client-core are installed; they bring programs and no service.
+//     mariadb-client-core are installed; they bring programs and no service. If the environment
+//     variable STICKYPROXY_MARIADB_SUITE names a suite of Debian (trixie, with MariaDB 11.8), they
+//     come from there in the way that is said of MySQL.
 //   - MySQL: a mysqld of MySQL 8.0.26 or later on PATH is used; else Debian's packages and the
 //     libraries they need are unpacked into [CacheDir], for which no root is needed and nothing
 //     is installed.
@@ -50,11 +52,14 @@ func ensure(ctx context.Context, e Engine, log io.Writer) (programs, error) {
 	if p, err = find(ctx, e); !errors.Is(err, ErrNotInstalled) { // another process was faster
 		return p, err
 	}
-	switch e {
-	case MariaDB:
+	other, ok, _ := mariaDBOfDebian() // what is wrong with it was said above
+	switch {
+	case e == MySQL:
+		err = mySQLOfDebian().fetch(ctx, cache, log)
+	case ok:
+		err = other.fetch(ctx, cache, log)
+	default:
 		err = installMariaDB(ctx, log)
-	case MySQL:
-		err = fetchMySQL(ctx, cache, log)
 	}
 	if err != nil {
 		return programs{}, err

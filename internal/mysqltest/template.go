@@ -64,7 +64,11 @@ func initMariaDB(ctx context.Context, p programs, dir string) error {
 	if err := os.Mkdir(dir, 0o700); err != nil {
 		return err
 	}
-	common := []string{"--no-defaults", "--datadir=" + dir, "--innodb-log-file-size=" + redoSize}
+	common := []string{"--no-defaults"}
+	for _, option := range p.options {
+		common = append(common, "--"+option)
+	}
+	common = append(common, "--datadir="+dir, "--innodb-log-file-size="+redoSize)
 	if name := rootName(); name != "" {
 		common = append(common, "--user="+name)
 	}
