@@ -97,7 +97,7 @@ func (c *conn) wrote(l *link, r *request) (nothing bool) {
 	if c.pins.writing && !l.inTransaction() {
 		nothing = c.endWrite(l, r)
 	}
-	if failed && r.class.Effects.Any(router.Calls|router.Executes|router.CommitsImplicitly) {
+	if failed && (r.class.Effects.Any(router.Calls|router.Executes) || r.class.Effects.Has(router.CommitsImplicitly) && l.inTransaction()) {
 		l.unsure = true
 	}
 	if !l.inTransaction() {
