@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"fmt"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
@@ -37,7 +36,7 @@ func (c *conn) inSnapshot(r *request) (*link, error) {
 	case c.snapshot.fresh && (!staysInSnapshot(r.class) || !c.stillProven(r)):
 		return nil, c.moveSnapshot()
 	case aboutConnection(r.class):
-		return c.onPrimary(r)
+		return c.besideSnapshot(r)
 	}
 	if e.Has(router.SetsUserVariable) {
 		if err := c.recall(r); err != nil { // it runs there, too, and later than here
@@ -109,57 +108,6 @@ func aboutConnection(st router.Statement) bool {
 		return true
 	}
 	return false
-}
-
-// refusedForReplica reports whether a statement failed because the server is a replica, and not, as it would on the primary,
-// because the transaction is READ ONLY or for any other reason: there it may have got further.
-func refusedForReplica(e *mysqlwire.Error) bool {
-	return e != nil && refusedAsWrite(e.Code) && e.Code != errReadOnly.Code
-}
-
-// repeat runs a statement that has, or may have, left something on its connection once more on the primary, where later
-// statements look for that. There, too, it can write nothing.
-func (c *conn) repeat(r *request) error {
-	again := request{command: r.command, class: r.class, stmt: r.stmt}
-	payload := again.payload()
-	if r.cursor || len(payload) == 0 || r.code != mysql.COM_QUERY && r.code != mysql.COM_STMT_EXECUTE {
-		return nil
-	}
-	c.state.attached = true
-	if err := c.tellPrimary(); err != nil {
-		return c.primaryFailed(err)
-	}
-	if r.stmt != nil {
-		if err := c.bind(c.primary, &again); err != nil {
-			return err
-		}
-		if payload = again.payload(); again.instead != nil {
-			payload = again.instead[mysqlwire.HeaderSize:]
-		}
-	}
-	if r.class.Writes {
-		c.pins.begin()
-	}
-	c.primary.queue(appendQuery(nil, c.primary.Capabilities, "START TRANSACTION READ ONLY"))
-	c.primary.queue(payload)
-	c.primary.queue(appendQuery(nil, c.primary.Capabilities, "COMMIT AND NO CHAIN NO RELEASE"))
-	err := c.consult(c.primary, c.learn)
-	c.pins.abandon(c.srv.now())
-	if err == nil || answered(err) != nil {
-		return nil
-	}
-	c.primary.dead = true
-	return serverError{err: err}
-}
-
-// mask makes a replica say to SHOW WARNINGS, too, that the transaction is READ ONLY.
-func (c *conn) mask(l *link) {
-	e := errReadOnlyOf(l.MariaDB)
-	l.queue(appendQuery(nil, l.Capabilities,
-		fmt.Sprintf("SIGNAL SQLSTATE '%s' SET MYSQL_ERRNO = %d, MESSAGE_TEXT = '%s'", e.State, e.Code, e.Message)))
-	if err := c.consult(l, told); err != nil && answered(err) == nil {
-		l.dead = true // the next statement finds out
-	}
 }
 
 // endSnapshot ends the transaction on the replica, for a statement that commits it implicitly.
