@@ -30,7 +30,7 @@ func FuzzEOF(f *testing.F) {
 		if err != nil {
 			return
 		}
-		if again, err := ParseEOF(got.AppendEOF(nil)); err != nil || again.Status != got.Status || again.Warnings != got.Warnings {
+		if again, err := ParseEOF(got.AppendEOF(nil)); err != nil || again.Status != got.Status&^StatusStateChanged || again.Warnings != got.Warnings {
 			t.Errorf("%+v became %+v, %v", got, again, err)
 		}
 	})
