@@ -28,24 +28,44 @@ func (c *Conn) ChangeUser(ctx context.Context, l Login) error {
 	if !c.Capabilities.Has(needed) {
 		return ErrNeedsNew
 	}
+	return c.changeUserAs(ctx, l, nil, nil)
+}
+
+// RelayUser is [Conn.ChangeUser] for a client whose password nobody knows but who has answered a salt, as
+// mysql_native_password does. With that of the server's greeting on this connection it works: servers ask for an answer to
+// it once more. The error is [ErrOtherPlugin] when the account has another plugin, or the server another salt.
+func (c *Conn) RelayUser(ctx context.Context, l Login, salt, answer []byte) error {
+	if len(l.Attributes) > 0 && !c.Capabilities.Has(mysqlwire.CapConnectAttrs) {
+		return ErrNeedsNew
+	}
+	return c.changeUserAs(ctx, l, salt, answer)
+}
+
+func (c *Conn) changeUserAs(ctx context.Context, l Login, salt, answer []byte) error {
 	release := bound(ctx, c.Conn)
-	if err := release(c.changeUser(l)); err != nil {
+	if err := release(c.changeUser(l, salt, answer)); err != nil {
 		return fmt.Errorf("change of user at %s: %w", c.Server.cfg.Address, err)
 	}
 	return nil
 }
 
-// changeUser is ChangeUser without the bounds.
-func (c *Conn) changeUser(l Login) error {
+// changeUser is ChangeUser, or RelayUser of an answer, without the bounds.
+func (c *Conn) changeUser(l Login, salt, answer []byte) error {
 	_, overTLS := c.Conn.(*tls.Conn)
-	d := dialogue{server: c.Server, conn: c.Conn, login: l, caps: c.Capabilities, secure: overTLS || c.Server.network == "unix"}
+	d := dialogue{
+		server: c.Server, conn: c.Conn, login: l, caps: c.Capabilities, secure: overTLS || c.Server.network == "unix",
+		plugin: nobodysPlugin, relayed: answer, relayedTo: salt,
+	}
+	if answer != nil {
+		d.plugin = mysqlwire.PluginNative
+	}
 	d.greeting.Version = c.Version
 	if !c.MariaDB {
 		d.greeting.Capabilities = mysqlwire.CapLongPassword // see isMariaDB
 	}
 	d.reader.Reset(c.Conn)
 	if err := d.write((&mysqlwire.ChangeUser{
-		User: l.User, Schema: l.Schema, Collation: l.Collation, Plugin: nobodysPlugin, Attributes: l.Attributes,
+		User: l.User, Answer: answer, Schema: l.Schema, Collation: l.Collation, Plugin: d.plugin, Attributes: l.Attributes,
 	}).Append(nil, c.Capabilities)); err != nil {
 		return err
 	}

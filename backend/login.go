@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/tls"
 	"errors"
@@ -56,6 +57,8 @@ type dialogue struct {
 	salt     []byte
 	unknown  string // plugin that we left without an answer
 	relayed  []byte // the client's answer to the greeting's salt, in place of one of ours; nil: none
+
+	relayedTo []byte // the salt that it answers, where that may be asked for once more
 }
 
 // logIn goes on behind the greeting. The connection is the caller's to close when that fails.
@@ -199,7 +202,7 @@ func (d *dialogue) prove() (mysqlwire.OK, error) {
 // goOn answers a packet that asks for more.
 func (d *dialogue) goOn(p []byte) error {
 	if d.relayed != nil {
-		return ErrOtherPlugin
+		return d.relayAgain(p)
 	}
 	if d.unknown != "" && !mysqlwire.IsAuthSwitch(p) {
 		return d.write([]byte(rand.Text())) // a question that we do not understand, and whatever it is this is not the answer
@@ -223,4 +226,15 @@ func (d *dialogue) goOn(p []byte) error {
 		return err
 	}
 	return d.write(answer)
+}
+
+// relayAgain gives the client's answer once more to a server that asks for it behind a COM_CHANGE_USER, although it came
+// with that.
+func (d *dialogue) relayAgain(p []byte) error {
+	sw, err := mysqlwire.ParseAuthSwitch(p)
+	if err != nil || d.relayedTo == nil || sw.Plugin != mysqlwire.PluginNative || !bytes.Equal(sw.Salt, d.relayedTo) {
+		return ErrOtherPlugin
+	}
+	d.relayedTo = nil
+	return d.write(d.relayed)
 }

@@ -223,8 +223,8 @@ func TestLoginTooManyConnections(t *testing.T) {
 }
 
 // A client that knows no plugin but mysql_native_password, and is listed nowhere, logs in where the account has that
-// plugin: the primary checks its answer. As nobody knows the password, its reads are the primary's too, until another
-// client has told it.
+// plugin: the primary checks its answer, and that of its COM_CHANGE_USER to the same salt. As nobody knows the password,
+// its reads are the primary's too, until another client has told it.
 func TestLoginOldClient(t *testing.T) {
 	const oldCaps = plainCaps &^ mysqlwire.CapPluginAuth
 	clustertest.EachEngine(t, func(t *testing.T, e mysqltest.Engine) {
@@ -239,6 +239,7 @@ func TestLoginOldClient(t *testing.T) {
 			if refused != nil {
 				t.Fatal(refused)
 			}
+			c.mustChangeUserNatively(p.account)
 			if got := c.query("SELECT 'old'"); len(got) < 4 || !strings.Contains(string(got[3]), "old") {
 				t.Errorf("%s", packetsText(got))
 			}
@@ -252,4 +253,13 @@ func TestLoginOldClient(t *testing.T) {
 			t.Errorf("the read of a client with a known password ran on the %v", got)
 		}
 	})
+}
+
+// mustChangeUserNatively is COM_CHANGE_USER of a client that knows no plugin but mysql_native_password.
+func (c *raw) mustChangeUserNatively(a mysqltest.Account) {
+	c.t.Helper()
+	u := mysqlwire.ChangeUser{User: a.User, Answer: mysqlwire.ScrambleNative(c.salt, a.Password), Schema: "app", Collation: 45}
+	if got := c.command(gomysql.COM_CHANGE_USER, u.Append(nil, c.caps)[1:]...); got[0][0] != 0 {
+		c.t.Fatalf("change of user: %q", got)
+	}
 }

@@ -23,6 +23,7 @@ type raw struct {
 	conn net.Conn
 	caps mysqlwire.Capability
 	id   uint32 // that it was greeted with
+	salt []byte // of the greeting
 	seq  byte   // of the next packet
 	file []byte // what LOCAL INFILE gets
 }
@@ -78,7 +79,7 @@ func (c *raw) login(a mysqltest.Account, caps mysqlwire.Capability, schema strin
 	if err != nil {
 		return err
 	}
-	c.id = g.ConnectionID
+	c.id, c.salt = g.ConnectionID, g.Salt
 	if schema != "" {
 		caps |= mysqlwire.CapConnectWithDB
 	}

@@ -243,7 +243,7 @@ func (c *conn) textQuery(r *request) error {
 
 // runText runs a text that was classified.
 func (c *conn) runText(r *request, sql []byte) error {
-	if r.class.Effects.Has(router.Kills) && !r.class.Multi {
+	if r.class.Effects.Has(router.Kills) {
 		return c.killText(r, sql)
 	}
 	if mentionsTracking(r.class, sql) {

@@ -41,11 +41,36 @@ func parseKill(sql []byte) (k kill, ok bool) {
 
 // killText serves a KILL in a text.
 func (c *conn) killText(r *request, sql []byte) error {
+	if r.class.Multi {
+		return c.killsInTurn(r, sql)
+	}
 	k, ok := parseKill(sql)
 	if !ok {
 		return c.run(r)
 	}
 	return c.kill(r, k)
+}
+
+// killsInTurn serves a text of several statements with a KILL among them. Those at its beginning are sent one by one, each
+// to the server on which it hits; one behind other statements is for the primary's threads only.
+func (c *conn) killsInTurn(r *request, sql []byte) error {
+	parts := killsFirst(sql)
+	if len(parts) < 2 || !c.client.Capabilities.Has(mysqlwire.CapMultiStatements) || c.state.optional {
+		return c.run(r) // as a whole, and only the primary may know whether that is allowed
+	}
+	return c.inTurn(r, parts, sql)
+}
+
+// killsFirst cuts off each KILL at the beginning of a text. There is no semicolon in one but the one that ends it.
+func killsFirst(sql []byte) []router.Part {
+	var parts []router.Part
+	for {
+		first, rest, more := bytes.Cut(sql, []byte{';'})
+		if _, ok := parseKill(first); !ok || !more || len(bytes.TrimSpace(rest)) == 0 {
+			return append(parts, router.Part{SQL: sql})
+		}
+		parts, sql = append(parts, router.Part{SQL: first}), rest
+	}
 }
 
 // killPrepared serves the execution of a KILL.

@@ -38,6 +38,25 @@ func TestParseKill(t *testing.T) {
 	}
 }
 
+func TestKillsFirst(t *testing.T) {
+	for _, tt := range []struct{ sql, want string }{
+		{"KILL 5; SELECT 1", "KILL 5| SELECT 1"},
+		{"kill query 5;;SELECT 1", "kill query 5|;SELECT 1"},
+		{"KILL 5; KILL 6; SELECT ';'; KILL 7", "KILL 5| KILL 6| SELECT ';'; KILL 7"},
+		{"KILL 5 ; ", "KILL 5 ; "},
+		{"SELECT 1; KILL 5", "SELECT 1; KILL 5"},
+		{"KILL @a; SELECT 1", "KILL @a; SELECT 1"},
+	} {
+		var got []string
+		for _, p := range killsFirst([]byte(tt.sql)) {
+			got = append(got, string(p.SQL))
+		}
+		if got := strings.Join(got, "|"); got != tt.want {
+			t.Errorf("%q: got %q, want %q", tt.sql, got, tt.want)
+		}
+	}
+}
+
 // busyClient is a client whose statement hangs on a server until that is told to kill it.
 type busyClient struct {
 	*checker

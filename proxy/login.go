@@ -225,11 +225,16 @@ func (l *login) run(h Hello) *LoginError {
 		User: r.User, Schema: r.Schema, Collation: uint16(r.Collation), Capabilities: l.client.Capabilities,
 		Attributes: r.Attributes, TLS: overTLS, From: backend.Peer{Remote: l.conn.RemoteAddr(), Local: l.conn.LocalAddr()},
 	}
-	l.plugin, l.answer = r.Plugin, r.Answer
-	if !r.Capabilities.Has(mysqlwire.CapPluginAuth) {
-		l.plugin = mysqlwire.PluginNative // the only one before there were others to choose from
-	}
+	l.answered(r.Plugin, r.Answer)
 	return l.authenticate()
+}
+
+// answered notes the client's first answer.
+func (l *login) answered(plugin string, answer []byte) {
+	if !l.canSwitch() {
+		plugin = mysqlwire.PluginNative // the only one before there were others to choose from
+	}
+	l.plugin, l.answer = plugin, answer
 }
 
 // runAgain is run for a client that is in already and wants to be somebody else.
@@ -245,7 +250,7 @@ func (l *login) runAgain(c *Client, payload []byte) *LoginError {
 		User: u.User, Schema: u.Schema, Collation: u.Collation, Capabilities: c.Capabilities,
 		Attributes: u.Attributes, TLS: c.Login.TLS, From: c.Login.From,
 	}
-	l.plugin, l.answer = u.Plugin, u.Answer
+	l.answered(u.Plugin, u.Answer)
 	return l.authenticate()
 }
 

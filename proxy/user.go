@@ -50,6 +50,9 @@ func (c *conn) changeUser(r *request) error {
 	}
 	admission, again := c.srv.admission, c.again()
 	admission.Connect = again.connect
+	if again.link != nil && again.link.ThreadID == c.id { // the client's salt is the one of this connection's greeting
+		admission.Relay = again.relay
+	}
 	cl, err := admission.ChangeUser(c.srv.ctx, c.client, payload, c.seq)
 	if err != nil {
 		return clientError{err}
@@ -69,37 +72,52 @@ func (c *conn) changeUser(r *request) error {
 
 // againConn is the connection to the primary of a client who wants to be somebody else.
 type againConn struct {
-	link *link // nil: it cannot be used, or no more
+	link *link  // nil: it cannot be used, or no more
+	salt []byte // of the client's greeting
 	srv  *Server
 }
 
 // again is the connection to the primary, for another user, if it is in order and still leads to the primary.
 func (c *conn) again() *againConn {
-	a := &againConn{srv: c.srv}
+	a := &againConn{salt: c.client.Salt, srv: c.srv}
 	if l := c.primary; !l.dead && len(l.owed) == 0 && l.Server == c.srv.o.Fleet.Snapshot().Primary && l.Alive() {
 		a.link = l
 	}
 	return a
 }
 
-// connect logs in to the primary, for the first time on the connection that is open already. One that was refused ends,
-// as a server ends it.
+// connect logs in to the primary, for the first time on the connection that is open already.
 func (a *againConn) connect(ctx context.Context, login backend.Login) (*backend.Conn, error) {
+	b, err := a.become(func(l *link) error { return l.ChangeUser(ctx, login) })
+	if err != nil && ctx.Err() == nil && !judged(err) {
+		return a.srv.connectPrimary(ctx, login)
+	}
+	return b, err
+}
+
+// relay passes a client's answer on, if the connection is still there: it would be to another salt elsewhere.
+func (a *againConn) relay(ctx context.Context, login backend.Login, answer []byte) (*backend.Conn, error) {
+	b, err := a.become(func(l *link) error { return l.RelayUser(ctx, login, a.salt, answer) })
+	if errors.Is(err, backend.ErrNeedsNew) {
+		return nil, backend.ErrOtherPlugin
+	}
+	return b, err
+}
+
+// become makes the connection that of another user. One that was refused ends, as a server ends it.
+func (a *againConn) become(change func(*link) error) (*backend.Conn, error) {
 	l := a.link
 	if a.link = nil; l == nil {
-		return a.srv.connectPrimary(ctx, login)
+		return nil, backend.ErrNeedsNew
 	}
-	err := l.ChangeUser(ctx, login)
-	if err == nil {
-		return l.Conn, nil
-	}
+	err := change(l)
 	if errors.Is(err, backend.ErrNeedsNew) {
-		return a.srv.connectPrimary(ctx, login)
+		return nil, err
 	}
-	l.dead = true
-	_ = l.Conn.Close()
-	if ctx.Err() == nil && !judged(err) {
-		return a.srv.connectPrimary(ctx, login)
+	if err != nil {
+		l.dead = true
+		_ = l.Conn.Close()
+		return nil, err
 	}
-	return nil, err
+	return l.Conn, nil
 }
