@@ -123,7 +123,16 @@ func (c *conn) kill(r *request, k kill) error {
 		}
 		_ = c.killAt(l, kill{query: true}, l.ThreadID) // its end alone would not end the statement; if that is over, fine
 	}
-	return c.killThread(r, k, thread)
+	if err := c.killThread(r, k, thread); err != nil || victim != c || k.query || !selfKilled(r.failure) {
+		return err
+	}
+	return errQuit // the server's end of it is gone, and a new one would be another
+}
+
+// selfKilled reports whether a server answers so to a KILL of the connection that it came on.
+func selfKilled(answer *mysqlwire.Error) bool {
+	const connectionKilled = 1927 // MariaDB's ER_CONNECTION_KILLED
+	return answer == nil || answer.Code == mysql.ER_QUERY_INTERRUPTED || answer.Code == connectionKilled
 }
 
 // killThread kills a thread on the primary, on this client's own connection and in the client's words, but for the id.
