@@ -52,7 +52,8 @@ func (c *conn) dump(r *request) error {
 }
 
 // copyBoth copies in both directions until one side closes, and closes the server connection. At most one buffer is
-// between the two in each direction: a slow client holds back the server.
+// between the two in each direction: a slow client holds back the server. Both are kept while nothing comes: a reader
+// without one reads a single byte from a TLS connection first.
 func (c *conn) copyBoth(l *link) error {
 	var up sync.WaitGroup
 	var gone error
@@ -73,7 +74,6 @@ func (c *conn) copyBoth(l *link) error {
 // copyDown copies what the server sends.
 func (c *conn) copyDown(l *link) error {
 	for {
-		l.in.Release()
 		if err := l.in.Fill(); err != nil {
 			return errDumpEnded
 		}
@@ -97,7 +97,6 @@ func (c *conn) copyUp(l *link) error {
 			}
 			c.in.Discard(len(b))
 		}
-		c.in.Release()
 		if err := c.in.Fill(); err != nil {
 			return clientError{err}
 		}
