@@ -146,6 +146,25 @@ func TestSnapshotSeesTheSession(t *testing.T) {
 	reader.from(r.primary, "SELECT c FROM t")
 }
 
+// To prepare a statement is not the first read of a transaction: the execution is, and its attributes may name a session that
+// has seen more than the replica has.
+func TestSnapshotIsNotTakenByPrepare(t *testing.T) {
+	r := startRig(t, rigOptions{replicas: 1})
+	replica := r.replicas[0]
+	snapshotServer(replica, map[string]fakeserver.Handler{readT: func(c *fakeserver.Conn, _ fakeserver.Command) error {
+		return c.Prepared(replica.statementID(), nil, []string{"server"})
+	}})
+	writer, reader := r.connectAs(usualClient, "", "s"), r.connectAs(multiClient, "", "")
+	r.primary.on(answering(map[string]fakeserver.OK{write: writeGTID(sourceUUID + ":9"), beginReadOnly: {Status: inTransaction}}))
+	writer.ok(write)
+	reader.ok(beginReadOnly)
+	id := reader.prepare(readT)
+	replica.wantSent(beginReadOnly, "PREPARE "+readT)
+	r.primary.sent()
+	reader.executes(r.primary, execution(id, 0x08, "\x01\x00\x01\xfe\x00\x0esticky_session\x01s"))
+	r.primary.wantSent(beginReadOnly, "PREPARE "+readT, "EXECUTE")
+}
+
 // Where each statement of a transaction sees the newest data, a transaction is not one read.
 func TestReadCommittedStaysOnPrimary(t *testing.T) {
 	for _, level := range []string{"READ-COMMITTED", "READ-UNCOMMITTED"} {
