@@ -198,7 +198,7 @@ func TestXACommitThatFails(t *testing.T) {
 	if r.server.branches.sessions(router.XID{GTRID: "x", Format: 1}) == nil {
 		t.Error("the branch is forgotten")
 	}
-	if got := pinned(r.sessions.Need(appSession)); got != "gtid 8, unproven" {
+	if got := pinned(r.sessions.Need(appSession)); got != "gtid 8, unproven, as of" {
 		t.Errorf("got %q", got)
 	}
 }
@@ -213,7 +213,7 @@ func TestXAPreparesSomehow(t *testing.T) {
 		{"refused", "XA PREPARE 'x'", refuse(mysql.ER_XA_RBDEADLOCK), "writing"},
 		{"lost", "XA PREPARE 'x'", func(*fakeserver.Conn, fakeserver.Command) error { return errHangUp }, "unproven, writing"},
 		{"in another way", "XA PREPARE 'x', 'y', 010", oks(writeGTID(sourceUUID + ":8")), "gtid 8, unproven"},
-		{"of what only read", "XA PREPARE 'x'", oks(fakeserver.OK{}), "unproven, writing"},
+		{"of what only read", "XA PREPARE 'x'", oks(fakeserver.OK{}), "as of, writing"},
 	} {
 		gone := make(chan struct{}, 10)
 		r, _ := xaRig(t, false, Trace{Closed: func() { gone <- struct{}{} }})

@@ -50,6 +50,7 @@ type conn struct {
 	said       said          // what was said since
 	statements statements
 	snapshot   readOnly
+	inXA       bool // an XA transaction is open on the primary
 
 	// Which link an answer is awaited from, for those who end such waits from outside: waits while it is the answer of
 	// a replica to a read that can still run elsewhere, busy otherwise.
@@ -95,6 +96,7 @@ type request struct {
 
 	xa       []router.XAStatement // in its text
 	xaUnread bool                 // there may be others
+	inXA     bool                 // an XA transaction was open on the primary when it was sent
 }
 
 // newConn takes over a client that was let in.
@@ -325,7 +327,7 @@ func (c *conn) decide(r *request, snap *backend.Snapshot, tried uint64) router.D
 	if q.Need.Writing && c.srv.branches.expire(r.start.Add(-c.srv.o.Window)) {
 		q.Need = c.pins.need()
 	}
-	if starting || c.policy.Scope == ScopeFleet {
+	if (starting || c.policy.Scope == ScopeFleet) && r.start.After(q.Need.AsOf) {
 		q.Need.AsOf = r.start
 	}
 	r.saw = q.Need

@@ -211,6 +211,7 @@ func (c *conn) send(l *link, r *request) error {
 		}
 	}
 	if !l.replica {
+		r.inXA = c.inXA
 		if r.class.Effects.Has(router.XA) {
 			c.readXA(r)
 		}

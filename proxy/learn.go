@@ -113,14 +113,20 @@ func (c *conn) endWrite(l *link, r *request) (nothing bool) {
 		c.pins.none()
 		return true
 	}
-	opaque := c.primary.MariaDB && (r.class.Multi || r.class.Effects.Any(opaque)) // it reports the last GTID only
-	w := c.pins.end(c.srv.now(), failed || opaque || r.untold)
+	hidden := c.primary.MariaDB && (r.class.Multi || r.class.Effects.Any(opaque)) || // it reports the last GTID only
+		r.xaUnread || r.inXA && r.class.Effects.Any(opaque) // it may have prepared a branch
+	w := c.pins.end(c.srv.now(), failed || hidden || r.untold, c.mode != router.Window && !hidden && c.givesGTIDs(l))
 	c.branchDecided(r, w)
 	if f := c.srv.trace.Pinned; f != nil {
 		f(!w.Unproven)
 	}
 	return false
 }
+
+// givesGTIDs reports whether the server of l gives each transaction a GTID, and is the one whose position is known as the
+// primary's. Then everything that a statement did, whether it failed, was rolled back or ended in a way that tells no
+// GTID, is in what the primary has when it is asked after the answer: a replica that has all that has it too.
+func (c *conn) givesGTIDs(l *link) bool { return c.srv.o.Fleet.Snapshot().GTIDPrimary == l.Incarnation }
 
 // wroteNothing reports whether it is certain that a statement which might have written, and succeeded, has committed
 // nothing that replicas will see: an UPDATE that changes nothing, a statement on a temporary table. The server reports
@@ -138,7 +144,7 @@ func (c *conn) wroteNothing(l *link, r *request) bool {
 		return false
 	}
 	reporting := c.srv.reporting.Load()
-	return l.Tracked && reporting != nil && *reporting == l.Incarnation && c.srv.o.Fleet.Snapshot().GTIDPrimary == l.Incarnation
+	return l.Tracked && reporting != nil && *reporting == l.Incarnation && c.givesGTIDs(l)
 }
 
 // learn records what a packet that ends a result says.
@@ -172,6 +178,7 @@ func (c *conn) learnChanges(l *link, changes []byte) {
 		case mysqlwire.TrackCharacteristic:
 			if !l.replica {
 				c.state.pending = bytes.HasPrefix(ch.Value, []byte("SET TRANSACTION"))
+				c.inXA = bytes.HasPrefix(ch.Value, []byte("XA START"))
 			}
 		}
 	}

@@ -86,7 +86,7 @@ func (p *pins) need() router.Need {
 	n := p.sees()
 	return router.Need{
 		Writing: n.Writing > 0, GTID: n.GTID, Since: n.Since, WroteAt: n.WroteAt, UnprovenAt: n.UnprovenAt,
-		ReadAt: n.ReadAt, ReadBy: n.ReadBy,
+		AsOf: n.AsOf, ReadAt: n.ReadAt, ReadBy: n.ReadBy,
 	}
 }
 
@@ -222,7 +222,7 @@ func (p *pins) abandon(at time.Time) {
 	}
 	p.preparing = nil
 	if p.writing {
-		p.end(at, !p.parked)
+		p.end(at, !p.parked, false)
 	}
 	p.forget()
 }
@@ -233,9 +233,10 @@ func (p *pins) committed(s gtid.Set) { p.gtids = p.gtids.Union(s) }
 // none notes that it turned out that nothing was written.
 func (p *pins) none() { p.finish(session.Write{None: true}) }
 
-// end notes that the outcome of the write is known, or never will be: doubt.
-func (p *pins) end(at time.Time, doubt bool) session.Write {
-	w := session.Write{At: at, GTID: p.gtids, Unproven: doubt || p.doubt || p.gtids.IsEmpty()}
+// end notes that the outcome of the write is known, or never will be: doubt. Answered says that whatever there is of it
+// is in what the primary has from now on.
+func (p *pins) end(at time.Time, doubt, answered bool) session.Write {
+	w := session.Write{At: at, GTID: p.gtids, Unproven: doubt || p.doubt || p.gtids.IsEmpty(), Answered: answered}
 	p.finish(w)
 	p.doubt, p.gtids = false, gtid.Set{}
 	return w

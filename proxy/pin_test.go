@@ -31,6 +31,9 @@ func pinned(n session.Need) string {
 	if !n.UnprovenAt.IsZero() {
 		s = append(s, "unproven")
 	}
+	if !n.AsOf.IsZero() {
+		s = append(s, "as of")
+	}
 	if n.Writing > 0 {
 		s = append(s, "writing")
 	}
@@ -66,36 +69,39 @@ func TestPins(t *testing.T) {
 	for _, tt := range []struct {
 		name    string
 		mariaDB bool
+		noGTIDs bool
 		mode    router.Mode
 		steps   []step
 		want    string
 	}{
 		{name: "a write with its GTID", steps: []step{{write, oks(commit)}}, want: "gtid 9"},
-		{name: "one without", steps: []step{{"CREATE TABLE t (a INT)", oks(closed)}}, want: "unproven"},
+		{name: "one without", steps: []step{{"CREATE TABLE t (a INT)", oks(closed)}}, want: "as of"},
 		{name: "one that changed nothing", steps: []step{{write, oks(closed)}}, want: ""},
+		{name: "rolled back where there are no GTIDs", noGTIDs: true, steps: []step{{"BEGIN", oks(open)}, {write, oks(open)}, {"ROLLBACK", oks(closed)}}, want: "unproven"},
+		{name: "rolled back in mode window", mode: router.Window, steps: []step{{"BEGIN", oks(open)}, {write, oks(open)}, {"ROLLBACK", oks(closed)}}, want: "unproven"},
 		{name: "the same in mode window", mode: router.Window, steps: []step{{write, oks(closed)}}, want: "unproven"},
 		{name: "a read that locks", steps: []step{{"SELECT a FROM t FOR UPDATE", rows(closed)}}, want: ""},
-		{name: "an error", steps: []step{{write, refuse(mysql.ER_DUP_ENTRY)}}, want: "unproven"},
+		{name: "an error", steps: []step{{write, refuse(mysql.ER_DUP_ENTRY)}}, want: "as of"},
 		{name: "the server is lost", steps: []step{{write, hangUp}}, want: "unproven"},
-		{name: "a GTID that cannot be read", steps: []step{{write, oks(writeGTID("no such thing"))}}, want: "unproven"},
+		{name: "a GTID that cannot be read", steps: []step{{write, oks(writeGTID("no such thing"))}}, want: "as of"},
 		{name: "in a transaction", steps: []step{{"BEGIN", oks(open)}, {write, oks(open)}}, want: "writing"},
 		{name: "committed", steps: []step{{"BEGIN", oks(open)}, {write, oks(open)}, {"COMMIT", oks(commit)}}, want: "gtid 9"},
-		{name: "committed without a GTID", steps: []step{{"BEGIN", oks(open)}, {write, oks(open)}, {"COMMIT", oks(closed)}}, want: "unproven"},
-		{name: "rolled back", steps: []step{{"BEGIN", oks(open)}, {write, oks(open)}, {"ROLLBACK", oks(closed)}}, want: "unproven"},
+		{name: "committed without a GTID", steps: []step{{"BEGIN", oks(open)}, {write, oks(open)}, {"COMMIT", oks(closed)}}, want: "as of"},
+		{name: "rolled back", steps: []step{{"BEGIN", oks(open)}, {write, oks(open)}, {"ROLLBACK", oks(closed)}}, want: "as of"},
 		{name: "read and committed", steps: []step{{"BEGIN", oks(open)}, {"SELECT a FROM t", rows(open)}, {"COMMIT", oks(closed)}}, want: ""},
 		{name: "an implicit commit", steps: []step{{"BEGIN", oks(open)}, {write, oks(open)}, {"CREATE TABLE u (a INT)", oks(commit)}}, want: "gtid 9"},
 		{name: "an implicit commit before an error", steps: []step{{"BEGIN", oks(open)}, {write, oks(open)},
-			{"CREATE TABLE u (a INT)", refuse(mysql.ER_TABLE_EXISTS_ERROR)}, {"SELECT a FROM t", rows(closed)}}, want: "unproven"},
+			{"CREATE TABLE u (a INT)", refuse(mysql.ER_TABLE_EXISTS_ERROR)}, {"SELECT a FROM t", rows(closed)}}, want: "as of"},
 		{name: "a COMMIT that failed, maybe", steps: []step{{"BEGIN", oks(open)}, {write, oks(open)},
-			{"COMMIT", refuse(mysql.ER_ERROR_DURING_COMMIT)}, {"SELECT a FROM t", rows(closed)}}, want: "unproven"},
+			{"COMMIT", refuse(mysql.ER_ERROR_DURING_COMMIT)}, {"SELECT a FROM t", rows(closed)}}, want: "as of"},
 		{name: "autocommit=0", steps: []step{{write, oks(fakeserver.OK{Status: 1})}, {"SET autocommit = 1", oks(commit)}}, want: "gtid 9"},
-		{name: "a CALL that wrote and failed", steps: []step{{"CALL p()", refuse(mysql.ER_SIGNAL_EXCEPTION)}}, want: "unproven"},
+		{name: "a CALL that wrote and failed", steps: []step{{"CALL p()", refuse(mysql.ER_SIGNAL_EXCEPTION)}}, want: "as of"},
 		{name: "a CALL that left a transaction open, and failed", steps: []step{{"CALL p()", refuse(mysql.ER_SIGNAL_EXCEPTION)},
-			{"SELECT a FROM t", rows(open)}}, want: "unproven, writing"},
-		{name: "the COMMIT after that", steps: []step{{"CALL p()", refuse(mysql.ER_SIGNAL_EXCEPTION)}, {"COMMIT", oks(commit)}}, want: "gtid 9, unproven"},
+			{"SELECT a FROM t", rows(open)}}, want: "as of, writing"},
+		{name: "the COMMIT after that", steps: []step{{"CALL p()", refuse(mysql.ER_SIGNAL_EXCEPTION)}, {"COMMIT", oks(commit)}}, want: "gtid 9, as of"},
 		{name: "a GTID that nobody expected", steps: []step{{"SELECT a FROM t FOR UPDATE", rows(commit)}}, want: "gtid 9"},
 		{name: "XA COMMIT", steps: []step{{"XA COMMIT 'x'", oks(commit)}}, want: "gtid 9"},
-		{name: "a large statement", steps: []step{{"SELECT '" + strings.Repeat("x", maxWhole) + "'", rows(closed)}}, want: "unproven"},
+		{name: "a large statement", steps: []step{{"SELECT '" + strings.Repeat("x", maxWhole) + "'", rows(closed)}}, want: "as of"},
 		{name: "several statements in MariaDB, which reports the last", mariaDB: true,
 			steps: []step{{write + "; " + write, oks(fakeserver.OK{Track: []fakeserver.Track{fakeserver.TrackVariable("last_gtid", "0-1-9")}})}},
 			want:  "gtid 0-1-9, unproven"},
@@ -107,6 +113,9 @@ func TestPins(t *testing.T) {
 			gone := make(chan struct{})
 			r := startRig(t, rigOptions{replicas: 1, mariaDB: tt.mariaDB, policy: Policy{Mode: tt.mode}, trace: Trace{Closed: func() { close(gone) }}})
 			r.server.reports("p")
+			if tt.noGTIDs {
+				r.fleet.withoutGTIDs()
+			}
 			script := make(map[string]fakeserver.Handler)
 			for _, s := range tt.steps {
 				script[s.sql] = s.answer
@@ -208,7 +217,7 @@ func TestLearnsBeforeTheClientKnows(t *testing.T) {
 		mu.Unlock()
 		c := r.connectAs(caps, "", fmt.Sprint(caps))
 		for _, tt := range []struct{ sql, want string }{
-			{write, "gtid 9"}, {"INSERT INTO t VALUES (2) RETURNING a", "gtid 9-10"}, {"INSERT INTO t VALUES (3)", "gtid 9-10, unproven"},
+			{write, "gtid 9"}, {"INSERT INTO t VALUES (2) RETURNING a", "gtid 9-10"}, {"INSERT INTO t VALUES (3)", "gtid 9-10, as of"},
 		} {
 			c.query(tt.sql)
 			mu.Lock()
@@ -218,6 +227,24 @@ func TestLearnsBeforeTheClientKnows(t *testing.T) {
 			mu.Unlock()
 		}
 		c.close()
+	}
+}
+
+// What ended with an answer that tells no GTID, such as a ROLLBACK, is on a replica that has what the primary had after it,
+// whatever time has passed.
+func TestAnsweredWithoutGTID(t *testing.T) {
+	for _, scope := range []Scope{ScopeSession, ScopeGlobal} {
+		r := startRig(t, rigOptions{replicas: 1, policy: Policy{Scope: scope}})
+		r.primary.on(answering(map[string]fakeserver.OK{"BEGIN": {Status: inTransaction}, write: {Status: inTransaction}}))
+		writer, reader := r.connectAs(usualClient, "", "s"), r.connectAs(usualClient, "", "s")
+		r.clock.advance(time.Minute)
+		for _, sql := range []string{"BEGIN", write, "ROLLBACK"} {
+			writer.ok(sql)
+		}
+		r.fleet.fresh(r.clock.now())
+		reader.from(r.primary, "SELECT a FROM t")
+		r.fleet.fresh(r.clock.now().Add(1))
+		reader.from(r.replicas[0], "SELECT a FROM t")
 	}
 }
 
@@ -297,7 +324,7 @@ func TestTrackersMayBeOff(t *testing.T) {
 	c.ok("CALL trackers_off()")
 	r.clock.advance(time.Minute)
 	c.ok(write)
-	if got := r.sessions.Need(appSession).UnprovenAt; !got.Equal(r.clock.now()) {
+	if got := r.sessions.Need(appSession).AsOf; !got.Equal(r.clock.now()) {
 		t.Errorf("pinned at %v, want %v", got, r.clock.now())
 	}
 }
@@ -317,7 +344,7 @@ func TestLocalPins(t *testing.T) {
 	p.begin()
 	p.committed(mustGTID(t, sourceUUID+":1"))
 	p.committed(mustGTID(t, sourceUUID+":2"))
-	if p.end(clockStart, false).Unproven {
+	if p.end(clockStart, false, false).Unproven {
 		t.Error("not proven")
 	}
 	if n := p.need(); !n.GTID.Equal(mustGTID(t, sourceUUID+":1-2")) || !n.UnprovenAt.IsZero() || !n.WroteAt.Equal(clockStart) {

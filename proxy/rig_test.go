@@ -216,6 +216,11 @@ func (f *scriptedFleet) executed(set gtid.Set) {
 	})
 }
 
+// withoutGTIDs says that the primary's transactions have no GTIDs, or that this is not known.
+func (f *scriptedFleet) withoutGTIDs() {
+	f.change(func(s *backend.Snapshot) { s.GTIDPrimary = "" })
+}
+
 // only leaves one replica up.
 func (f *scriptedFleet) only(name string) {
 	f.change(func(s *backend.Snapshot) {

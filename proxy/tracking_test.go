@@ -126,7 +126,7 @@ func TestTrackersSetInTransaction(t *testing.T) {
 		c.ok("COMMIT")
 		c.from(r.primary, "SELECT 1")
 		c.ok(write)
-		if got := pinned(r.sessions.Need(appSession)); got != "unproven" {
+		if got := pinned(r.sessions.Need(appSession)); got != "as of" {
 			t.Errorf("after %s: pinned %q", before, got)
 		}
 	}

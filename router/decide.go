@@ -201,8 +201,8 @@ func (q *Query) lacksWrites(r *Replica, v *View) Reason {
 	case Window:
 		return q.waited(q.Need.WroteAt, r)
 	case GTID:
-		if !q.Need.UnprovenAt.IsZero() {
-			return ReasonUnproven
+		if why := q.outlived(q.Need.UnprovenAt, r, v); why != ReasonNone {
+			return why
 		}
 	default:
 		if why := q.waited(q.Need.UnprovenAt, r); why != ReasonNone {
@@ -258,6 +258,23 @@ func (q *Query) lacksReads(i int, v *View, last int) Reason {
 		}
 	}
 	return ReasonReadElsewhere
+}
+
+// outlived checks a write without proof where only GTIDs are one: the replica must
+// have what the primary had when a window had passed, which is how long a server may
+// work on a statement whose connection was lost.
+func (q *Query) outlived(wrote time.Time, r *Replica, v *View) Reason {
+	switch {
+	case wrote.IsZero():
+		return ReasonNone
+	case v.PrimaryHas.IsEmpty():
+		return ReasonUnproven
+	case q.Now.Sub(wrote) < q.Window:
+		return ReasonWroteRecently
+	case !r.FreshAsOf.After(wrote.Add(q.Window)):
+		return ReasonReplicaBehind
+	}
+	return ReasonNone
 }
 
 // waited checks a write without proof: one window must have passed since, and

@@ -119,6 +119,9 @@ func TestDecideOneReplica(t *testing.T) {
 		{name: "gtid: has the write", query: func(q *Query) { q.Mode = GTID; q.Need = Need{GTID: has, WroteAt: at(-1)} }, want: ReasonRead},
 		{name: "gtid: lacks the write", query: func(q *Query) { q.Mode = GTID; q.Need.GTID = lacks }, want: ReasonReplicaBehind},
 		{name: "gtid: unproven long ago", query: func(q *Query) { q.Mode = GTID; q.Need = Need{GTID: has, UnprovenAt: at(-time.Hour)} }, want: ReasonUnproven},
+		{name: "gtid: unproven, in the window", query: func(q *Query) { q.Mode = GTID; q.Need = Need{GTID: has, UnprovenAt: at(-14 * time.Second)} }, fleet: primaryHas(primary, 0), want: ReasonWroteRecently},
+		{name: "gtid: unproven, and as of then", query: func(q *Query) { q.Mode = GTID; q.Need = Need{GTID: has, UnprovenAt: at(-16 * time.Second)} }, fleet: primaryHas(primary, 0), want: ReasonReplicaBehind},
+		{name: "gtid: unproven, and as of later", query: func(q *Query) { q.Mode = GTID; q.Need = Need{GTID: has, UnprovenAt: at(-16*time.Second - 1)} }, fleet: primaryHas(primary, 0), want: ReasonReadUnproven},
 
 		{name: "eventual: just wrote", query: func(q *Query) { q.Mode = Eventual; q.Need = Need{GTID: lacks, WroteAt: at(-1), UnprovenAt: at(-1)} }, want: ReasonReadUnproven},
 

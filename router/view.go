@@ -67,7 +67,8 @@ const (
 	Auto Mode = iota
 	// Window: the session has not written for one window.
 	Window
-	// GTID: by GTID only; a write without one keeps reads on the primary.
+	// GTID: by GTID only; after a write without one, a replica needs what the
+	// primary had one window later.
 	GTID
 	// Eventual: always, as long as the replica is healthy and not late.
 	Eventual

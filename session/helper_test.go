@@ -56,7 +56,7 @@ func mustMySQL(t testing.TB, text string) gtid.Set {
 }
 
 func equalNeeds(a, b Need) bool {
-	return a.GTID.Equal(b.GTID) && a.WroteAt.Equal(b.WroteAt) && a.UnprovenAt.Equal(b.UnprovenAt) && a.ReadAt.Equal(b.ReadAt) && a.ReadBy == b.ReadBy && a.Writing == b.Writing
+	return a.GTID.Equal(b.GTID) && a.WroteAt.Equal(b.WroteAt) && a.UnprovenAt.Equal(b.UnprovenAt) && a.AsOf.Equal(b.AsOf) && a.ReadAt.Equal(b.ReadAt) && a.ReadBy == b.ReadBy && a.Writing == b.Writing
 }
 
 func checkNeed(t *testing.T, got, want Need) {

@@ -38,7 +38,10 @@ func (l *Local) End(w Write) {
 		l.need.Since = later(l.need.Since, at)
 	}
 	l.need.WroteAt = later(l.need.WroteAt, at)
-	if w.unproven() {
+	switch asked, waited := w.rest(); {
+	case asked:
+		l.need.AsOf = later(l.need.AsOf, at)
+	case waited:
 		l.need.UnprovenAt = later(l.need.UnprovenAt, at)
 	}
 }

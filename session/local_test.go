@@ -27,6 +27,13 @@ func TestLocal(t *testing.T) {
 	l.End(Write{At: at.Add(2), GTID: mustMySQL(t, uuidA+":9"), Unproven: true})
 	checkNeed(t, l.Need(), Need{GTID: mustMySQL(t, uuidA+":5-9"), WroteAt: at.Add(2), UnprovenAt: at.Add(2)})
 
+	l.Begin()
+	l.End(Write{At: at.Add(2), Answered: true})
+	l.Begin()
+	l.End(Write{At: at.Add(2), Answered: true, GTID: mustMySQL(t, uuidA+":6")}) // it is all told
+	checkNeed(t, l.Need(), Need{GTID: mustMySQL(t, uuidA+":5-9"), WroteAt: at.Add(2), UnprovenAt: at.Add(2), AsOf: at.Add(2)})
+	l.need.AsOf = time.Time{}
+
 	l.Pin(at)
 	checkNeed(t, l.Need(), Need{GTID: mustMySQL(t, uuidA+":5-9"), WroteAt: at.Add(2), UnprovenAt: at.Add(2)})
 	l.Pin(at.Add(3))

@@ -38,6 +38,8 @@ func weaker(got, want Need, now time.Time, window time.Duration) string {
 		return fmt.Sprintf("%d writes in flight instead of %d", got.Writing, want.Writing)
 	case !expired(want.WroteAt) && got.WroteAt.Before(want.WroteAt):
 		return fmt.Sprintf("wrote at %v instead of %v", got.WroteAt, want.WroteAt)
+	case !expired(want.AsOf) && got.AsOf.Before(want.AsOf):
+		return fmt.Sprintf("as of %v instead of %v", got.AsOf, want.AsOf)
 	case !expired(want.UnprovenAt) && got.UnprovenAt.Before(want.UnprovenAt):
 		return fmt.Sprintf("unproven at %v instead of %v", got.UnprovenAt, want.UnprovenAt)
 	}
@@ -141,16 +143,19 @@ func (m *modelTest) endSome() {
 		if n.Writing == 0 {
 			continue
 		}
-		w := Write{At: m.clock.Now(), None: m.r.IntN(5) == 0, Unproven: m.r.IntN(5) == 0}
+		w := Write{At: m.clock.Now(), None: m.r.IntN(5) == 0, Unproven: m.r.IntN(5) == 0, Answered: m.r.IntN(3) == 0}
 		if m.r.IntN(3) > 0 {
 			w.GTID = m.gtid()
 		}
-		m.log("end %s %s GTID %s unproven %v none %v", k.Account, k.Name, w.GTID, w.Unproven, w.None)
+		m.log("end %s %s GTID %s unproven %v answered %v none %v", k.Account, k.Name, w.GTID, w.Unproven, w.Answered, w.None)
 		m.store.End(k, w)
 		n.Writing--
 		if !w.None {
 			n = naiveMerge(n, Need{GTID: w.GTID, WroteAt: w.At})
-			if w.Unproven || w.GTID.IsEmpty() {
+			switch more := w.Unproven || w.GTID.IsEmpty(); {
+			case more && w.Answered:
+				n.AsOf = w.At
+			case more:
 				n.UnprovenAt = w.At
 			}
 		}
@@ -164,7 +169,7 @@ func (m *modelTest) endSome() {
 func (m *modelTest) restart() {
 	at := m.clock.Advance(time.Second)
 	m.log("restart")
-	m.options.Start = Need{WroteAt: at, UnprovenAt: at}
+	m.options.Start = Need{WroteAt: at, UnprovenAt: at, AsOf: at}
 	for k, n := range m.truth {
 		m.options.Start.GTID = m.options.Start.GTID.Union(n.GTID)
 		if n.Writing > 0 {
@@ -180,6 +185,7 @@ func naiveMerge(a, b Need) Need {
 		GTID:       a.GTID.Union(b.GTID),
 		WroteAt:    later(a.WroteAt, b.WroteAt),
 		UnprovenAt: later(a.UnprovenAt, b.UnprovenAt),
+		AsOf:       later(a.AsOf, b.AsOf),
 		Writing:    a.Writing + b.Writing,
 	}
 }

@@ -28,6 +28,9 @@ type Need struct {
 	// UnprovenAt is when the last write ended whose GTID is not known, or whose
 	// outcome is not. Zero: there is none.
 	UnprovenAt time.Time
+	// AsOf: whatever the primary had by then must be there. That is so after a write
+	// that ended with an answer which does not tell its GTIDs. Zero: nothing.
+	AsOf time.Time
 	// ReadAt is when the last read of the session ended, and ReadBy the server that
 	// served it: the number that its user gave it, or 0 when no single one did.
 	// Another server must have what ReadBy had at ReadAt. Zero: nothing was read.
@@ -46,6 +49,7 @@ func (n Need) Merge(o Need) Need {
 		Since:      later(n.Since, o.Since),
 		WroteAt:    later(n.WroteAt, o.WroteAt),
 		UnprovenAt: later(n.UnprovenAt, o.UnprovenAt),
+		AsOf:       later(n.AsOf, o.AsOf),
 		ReadAt:     later(n.ReadAt, o.ReadAt),
 		Writing:    max(n.Writing, o.Writing),
 	}
@@ -60,7 +64,7 @@ func (n Need) Merge(o Need) Need {
 
 // Live returns n without the times before oldest; see [Options].Window.
 func (n Need) Live(oldest time.Time) Need {
-	for _, t := range []*time.Time{&n.Since, &n.WroteAt, &n.UnprovenAt, &n.ReadAt} {
+	for _, t := range []*time.Time{&n.Since, &n.WroteAt, &n.UnprovenAt, &n.AsOf, &n.ReadAt} {
 		if t.Before(oldest) {
 			*t = time.Time{}
 		}
@@ -102,12 +106,21 @@ type Write struct {
 	// the connection broke, or the server answered with an error, which carries no
 	// GTID and does not say that nothing was written.
 	Unproven bool
+	// Answered says that the server has answered and gives each transaction a GTID:
+	// what there is of the write beyond GTID, if anything, the primary has when it is
+	// asked after At. Then Unproven means no more than that.
+	Answered bool
 	// None says that nothing was written, for certain; the other fields are ignored.
 	None bool
 }
 
-// unproven says whether there may be more of the write than its GTID tells.
-func (w Write) unproven() bool { return w.Unproven || w.GTID.IsEmpty() }
+// rest says what shows that a server has what there may be of the write beyond its
+// GTID: that the primary was asked since, or only time. Both are false when there is
+// no more.
+func (w Write) rest() (asked, waited bool) {
+	more := w.Unproven || w.GTID.IsEmpty()
+	return more && w.Answered, more && !w.Answered
+}
 
 // Read is how a read ended.
 type Read struct {

@@ -107,7 +107,7 @@ func (s *Store) Need(k Key) Need {
 		r = sh.floor(k.Account)
 	}
 	sh.mu.Unlock()
-	if !known && (r.wrote|r.unproven|r.readAt|r.since) != 0 {
+	if !known && (r.wrote|r.unproven|r.asOf|r.readAt|r.since) != 0 {
 		r = r.live(s.oldest())
 	}
 	return s.epoch.need(r)
@@ -142,7 +142,10 @@ func (s *Store) End(k Key, w Write) {
 		if !w.GTID.IsEmpty() {
 			o.since = at
 		}
-		if w.unproven() {
+		switch asked, waited := w.rest(); {
+		case asked:
+			o.asOf = at
+		case waited:
 			o.unproven = at
 		}
 		return r.merge(o)

@@ -31,6 +31,8 @@ import (
 // it arrived, which is never before what it tells of:
 //
 //   - A write in flight becomes a write without proof, at the arrival.
+//   - What the primary had after a write whose answer told no GTID is what it has at the
+//     arrival.
 //   - A read happened at the arrival. Unless the same server serves the next one, that
 //     takes a position that is asked for later.
 //   - A write's time is an instant of the clock of the primary, which both processes
@@ -50,6 +52,7 @@ const (
 	tokenUnproven
 	tokenRead
 	tokenClocked
+	tokenAsOf
 	tokenFlags = 1<<iota - 1
 )
 
@@ -109,6 +112,7 @@ func (n Need) Token(c Clock) string {
 	wrote := later(n.WroteAt, n.UnprovenAt)
 	flag(tokenWrote, !wrote.IsZero())
 	flag(tokenUnproven, !n.UnprovenAt.IsZero())
+	flag(tokenAsOf, !n.AsOf.IsZero())
 	if flag(tokenClocked, !wrote.IsZero() && c.ID != 0) {
 		b = binary.BigEndian.AppendUint32(b, c.ID)
 		b = binary.AppendUvarint(b, uint64(max(c.at(wrote).Add(time.Millisecond-1).UnixMilli(), 0)))
@@ -182,6 +186,9 @@ func (p *tokenParser) need(flags byte) Need {
 	p.times(&n, flags)
 	if flags&tokenWriting != 0 {
 		n.WroteAt, n.UnprovenAt = p.now, p.now
+	}
+	if flags&tokenAsOf != 0 {
+		n.AsOf = p.now
 	}
 	if flags&tokenRead != 0 {
 		n.ReadAt, n.ReadBy = p.now, p.number(8)

@@ -122,6 +122,15 @@ func TestTokenFromTheFuture(t *testing.T) {
 	}
 }
 
+func TestTokenCountsAnAnswerFromItsArrival(t *testing.T) {
+	now := time.Unix(1000, 0)
+	n, err := ParseToken(Need{AsOf: now.Add(-time.Hour)}.Token(Clock{}), now, Clock{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkNeed(t, n, Need{AsOf: now})
+}
+
 func TestTokenOfAWriteInFlight(t *testing.T) {
 	got := mustToken(t, Need{Writing: 2}.Token(Clock{}), wall, Clock{})
 	if want := (Need{WroteAt: wall, UnprovenAt: wall}); !equalNeeds(got, want) {

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -177,8 +176,8 @@ users:
 	if b, d := c.Own["b"], c.Own["c"]; len(c.Own) != 2 || *b.Mode != router.GTID || b.Scope != nil || *d.Mode != router.PrimaryOnly || *d.Scope != proxy.ScopeGlobal || *d.Wait != 50*time.Millisecond {
 		t.Errorf("what users have of their own: got %+v and %+v", b, d)
 	}
-	if got := sessionWindow(c); got != math.MaxInt64 {
-		t.Errorf("the times of writes matter for %s, but no time is proof for b", got)
+	if got, want := sessionWindow(c), c.Consistency.Window+c.Consistency.MaxLag; got != want {
+		t.Errorf("the times of writes matter for %s, want %s because of b", got, want)
 	}
 	if server, err := c.Primary.backend(); err != nil || server.TLS.Mode != backend.TLSRequired || !server.SendProxyProtocol {
 		t.Errorf("the primary: got %+v, %v", server, err)

@@ -43,15 +43,24 @@ func newSessions(config *Config) (*session.Store, error) {
 func sessionWindow(config *Config) time.Duration {
 	for _, l := range config.Listeners {
 		if l.Mode == router.GTID {
-			return math.MaxInt64 // no time is ever proof there
+			return afterWindow(config)
 		}
 	}
 	for _, own := range config.Own {
 		if own.Mode != nil && *own.Mode == router.GTID {
-			return math.MaxInt64
+			return afterWindow(config)
 		}
 	}
 	return max(config.Consistency.Window, config.Consistency.MaxLag)
+}
+
+// afterWindow is for how long the time of a write can matter in mode gtid: a
+// replica needs what the primary had a window after it, and may be late.
+func afterWindow(config *Config) time.Duration {
+	if config.Consistency.Window > math.MaxInt64-config.Consistency.MaxLag {
+		return math.MaxInt64
+	}
+	return config.Consistency.Window + config.Consistency.MaxLag
 }
 
 // backend returns the server as the fleet takes it, with the files that it
