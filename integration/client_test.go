@@ -19,7 +19,7 @@ import (
 // Whatever somebody sends instead of a login, the connection ends, and others are served.
 func TestGarbage(t *testing.T) {
 	clustertest.EachEngine(t, func(t *testing.T, e mysqltest.Engine) {
-		p := transactionRig(t, e, func(s *setup) { s.proxy.ConnectTimeout = 2 * time.Second })
+		p := transactionRig(t, e, func(s *setup) { s.proxy.ConnectTimeout = 4 * time.Second })
 		good := p.connect()
 		rows := []struct {
 			name string

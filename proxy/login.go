@@ -331,7 +331,10 @@ func (l *login) flush() error {
 	if len(l.out) == 0 {
 		return nil
 	}
-	_, err := l.conn.Write(l.out)
+	n, err := l.conn.Write(l.out)
+	if n == 0 {
+		l.seq = l.out[3] // nothing was sent, because the time is over: what says so comes first
+	}
 	l.out = nil
 	return err
 }
