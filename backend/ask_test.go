@@ -74,6 +74,11 @@ func TestAsk(t *testing.T) {
 		f.Ask()
 		await("an answer that was asked for", has(n+2))
 	}
+	executed.Store(7)
+	for range 100 { // of which most find that it was said already
+		f.Wrote()
+	}
+	await("an answer that a write made be asked for", has(7))
 	if got := statuses.Load(); got != regular {
 		t.Errorf("got %d questions about replication, want %d", got, regular)
 	}

@@ -89,6 +89,7 @@ type Fleet struct {
 	snapshot atomic.Pointer[Snapshot]
 	met      chan struct{} // closed when the primary was asked for the first time
 	greeting chan struct{} // holds one value: the right to read the primary's greeting
+	wrote    atomic.Bool   // everybody is about to be asked because of a write
 
 	mu       sync.Mutex // guards what follows, and the members' knowledge
 	primary  *member

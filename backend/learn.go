@@ -9,6 +9,7 @@ import (
 	"net"
 	"os"
 	"strconv"
+	"time"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
@@ -56,6 +57,21 @@ func (f *Fleet) Ask() {
 		if snap.Replicas[i].Up {
 			f.replicas[i].ask()
 		}
+	}
+}
+
+// afterWrite is how long after a write everybody is asked what they have: replicas that are late by less than that have it
+// by then, and know it when the session comes back to read. It bounds, too, how often writes make the servers be asked.
+const afterWrite = 10 * time.Millisecond
+
+// Wrote makes everybody be asked for their positions a moment after this one: a write was acknowledged, and its session
+// will be back. Without that, the first read after each write would find that nobody was asked since.
+func (f *Fleet) Wrote() {
+	if f.wrote.CompareAndSwap(false, true) {
+		time.AfterFunc(afterWrite, func() {
+			f.wrote.Store(false)
+			f.Ask()
+		})
 	}
 }
 

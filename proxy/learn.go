@@ -117,6 +117,7 @@ func (c *conn) endWrite(l *link, r *request) (nothing bool) {
 		r.xaUnread || r.inXA && r.class.Effects.Any(opaque) // it may have prepared a branch
 	w := c.pins.end(c.srv.now(), failed || hidden || r.untold, c.mode != router.Window && !hidden && c.givesGTIDs(l))
 	c.branchDecided(r, w)
+	c.srv.o.Fleet.Wrote()
 	if f := c.srv.trace.Pinned; f != nil {
 		f(!w.Unproven)
 	}

@@ -25,6 +25,7 @@ func (f fakeFleet) PrimaryInfo(context.Context) (backend.Greeting, error) {
 	return backend.Greeting{Version: "9.7.0"}, nil
 }
 func (f fakeFleet) Ask()                          {}
+func (f fakeFleet) Wrote()                        {}
 func (f fakeFleet) Failed(*backend.Server, error) {}
 
 // modern are the capabilities of a usual client, and of a server connection made for it.

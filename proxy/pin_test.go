@@ -354,3 +354,15 @@ func TestLocalPins(t *testing.T) {
 		t.Error("something is left")
 	}
 }
+
+// The fleet is told of writes, so that it is known soon who has them, and not of reads.
+func TestFleetIsToldOfWrites(t *testing.T) {
+	r := startRig(t, rigOptions{})
+	c := r.connect()
+	c.ok(write)
+	c.query("SELECT a FROM t FOR SHARE")
+	c.query("SELECT a FROM t")
+	if got := r.fleet.writes.Load(); got != 1 {
+		t.Errorf("told of %d writes, want 1", got)
+	}
+}

@@ -129,6 +129,7 @@ func (c *clock) advance(d time.Duration) { c.passed.Add(int64(d)) }
 type scriptedFleet struct {
 	snapshot atomic.Pointer[backend.Snapshot]
 	asks     atomic.Int32
+	writes   atomic.Int32 // of which it was told
 	info     atomic.Pointer[error] // why the primary's greeting is not known
 
 	mu     sync.Mutex
@@ -153,6 +154,7 @@ func newScriptedFleet(r *rig) *scriptedFleet {
 
 func (f *scriptedFleet) Snapshot() *backend.Snapshot { return f.snapshot.Load() }
 func (f *scriptedFleet) Ask()                        { f.asks.Add(1) }
+func (f *scriptedFleet) Wrote()                      { f.writes.Add(1) }
 
 func (*scriptedFleet) Reach(context.Context, backend.Peer) *backend.Reached { return nil }
 

@@ -29,6 +29,8 @@ type Fleet interface {
 	Reach(context.Context, backend.Peer) *backend.Reached
 	// Ask has the replicas asked for their positions soon.
 	Ask()
+	// Wrote is told that a write was acknowledged: its session will want to read.
+	Wrote()
 	// Failed is told that a connection to a replica failed.
 	Failed(*backend.Server, error)
 }
