@@ -21,7 +21,7 @@ import (
 )
 
 // allCaps is what the fake server announces when a test does not say: everything but TLS and compression.
-const allCaps mysqlwire.Capability = ^(mysqlwire.CapSSL | mysqlwire.CapZstd | 1<<5)
+const allCaps mysqlwire.Capability = (1<<32 - 1) &^ (mysqlwire.CapSSL | mysqlwire.CapZstd | 1<<5)
 
 var testSalt = []byte("abcdefghijklmnopqrst")
 

@@ -46,7 +46,7 @@ func TestConnect(t *testing.T) {
 	const want = mysqlwire.CapInteractive | mysqlwire.CapFoundRows | mysqlwire.CapSessionTrack | mysqlwire.CapConnectWithDB | mysqlwire.CapConnectAttrs
 	const unwanted = mysqlwire.CapDeprecateEOF | mysqlwire.CapQueryAttributes | mysqlwire.CapZstd | mysqlwire.CapSSL | mysqlwire.CapMultiStatements | mysqlwire.CapLocalFiles | mysqlwire.CapIgnoreSpace
 	if !c.Capabilities.Has(want) || c.Capabilities&unwanted != 0 || c.Capabilities != r.Capabilities {
-		t.Errorf("capabilities %08x, sent %08x", uint32(c.Capabilities), uint32(r.Capabilities))
+		t.Errorf("capabilities %08x, sent %08x", c.Capabilities, r.Capabilities)
 	}
 	if c.ThreadID != 77 || c.Version != "8.4.3" || c.MariaDB || c.Schema != "shop" || c.Incarnation != "server-1" || c.Variables.Get("sql_mode") != "ANSI" ||
 		c.Variables.Get("character_set_client") != "utf8mb4" || !c.Tracked || c.Server != s || c.Collation != 33 || c.Status != mysqlwire.StatusAutocommit {

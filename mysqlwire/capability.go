@@ -5,7 +5,9 @@ import "github.com/go-mysql-org/go-mysql/mysql"
 // Capability is the set of flags with which client and server agree, at login, on what their connection can do: the
 // server announces a set, the client answers with the part of it that it wants.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/group__group__cs__capabilities__flags.html
-type Capability uint32
+//
+// The upper half are those that only MariaDB has: https://mariadb.com/kb/en/connection/#capabilities
+type Capability uint64
 
 // The capabilities that somebody between client and server has to know.
 const (
@@ -34,7 +36,13 @@ const (
 	CapDeprecateEOF     Capability = Capability(mysql.CLIENT_DEPRECATE_EOF)
 	CapZstd             Capability = Capability(mysql.CLIENT_ZSTD_COMPRESSION_ALGORITHM)
 	CapQueryAttributes  Capability = Capability(mysql.CLIENT_QUERY_ATTRIBUTES)
+
+	// CapExtendedMetadata adds to definitions what MariaDB's own types are (JSON, UUID, INET6, POINT).
+	CapExtendedMetadata Capability = 1 << 35
 )
+
+// mariaDBShift is where the capabilities that only MariaDB has begin.
+const mariaDBShift = 32
 
 const (
 	// capLogin only matters to the login itself, which is a dialogue of its own on each side.
@@ -43,7 +51,7 @@ const (
 	// capSame changes what a statement does or how a packet reads, and nothing in between can make up for it: it has to
 	// be the same towards the client and towards the server.
 	capSame = CapFoundRows | CapLongFlag | CapLocalFiles | CapIgnoreSpace | CapInteractive | CapTransactions |
-		CapMultiStatements | CapMultiResults | CapPSMultiResults | CapQueryAttributes | CapExpiredPasswords
+		CapMultiStatements | CapMultiResults | CapPSMultiResults | CapQueryAttributes | CapExpiredPasswords | CapExtendedMetadata
 
 	// capTranslated may differ between the two sides: OK and EOF packets are re-encoded where it does. A classic client
 	// is served in the classic form by servers too: the EOF packet behind definitions of columns says that more results
@@ -59,9 +67,12 @@ func (c Capability) Has(x Capability) bool { return c&x == x }
 
 // Announced is what can be offered to a client when the server behind announced c: what belongs to the login, and what
 // both the server and the relay can do, and compression, whatever the server can. Optional column definitions are not
-// offered. CapLongPassword is always in it, so that no client believes that MariaDB's additional flags are there.
+// offered. CapLongPassword is in it unless some of MariaDB's additional flags are.
 func (c Capability) Announced(tls bool) Capability {
-	a := capLogin | capOurs | c&(capSame|capTranslated|CapConnectWithDB)
+	a := capLogin | capOurs | c.settled()&(capSame|capTranslated|CapConnectWithDB)
+	if a.mariaDB() != 0 {
+		a &^= CapLongPassword
+	}
 	if tls {
 		a |= CapSSL
 	}
@@ -73,4 +84,15 @@ func (c Capability) Announced(tls bool) Capability {
 func (c Capability) ForServer() Capability {
 	login := capLogin &^ CapConnectAttrs
 	return login | CapLongFlag | CapTransactions | CapSessionTrack | c&(capSame|CapDeprecateEOF)
+}
+
+// mariaDB is the additional flags of MariaDB as they travel, where they do.
+func (c Capability) mariaDB() uint32 { return uint32(c >> mariaDBShift) }
+
+// settled is c without the additional flags of MariaDB where CapLongPassword says that there are none.
+func (c Capability) settled() Capability {
+	if c.Has(CapLongPassword) {
+		return c & (1<<mariaDBShift - 1)
+	}
+	return c
 }

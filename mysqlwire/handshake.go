@@ -10,8 +10,9 @@ import (
 const (
 	protocolVersion = 10 // the only one in use since MySQL 3.21
 	saltPart1       = 8  // the salt travels in two parts, for clients older than 4.1
-	greetingFiller  = 10 // of which MariaDB uses the last four for more capabilities
-	sslRequestSize  = 4 + 4 + 1 + 23
+	greetingFiller  = 6  // behind which there are four bytes for MariaDB's additional capabilities, or zeros
+	requestFiller   = 19 // and so in the client's answer
+	sslRequestSize  = 4 + 4 + 1 + requestFiller + 4
 	headerSwitch    = 0xFE
 	headerMore      = 0x01
 )
@@ -41,6 +42,7 @@ func (g *Greeting) Append(dst []byte) []byte {
 	dst = append(append(dst, salt[:saltPart1]...), 0, byte(g.Capabilities), byte(g.Capabilities>>8), g.Collation,
 		byte(g.Status), byte(g.Status>>8), byte(g.Capabilities>>16), byte(g.Capabilities>>24), byte(len(salt)))
 	dst = append(dst, make([]byte, greetingFiller)...)
+	dst = binary.LittleEndian.AppendUint32(dst, g.Capabilities.settled().mariaDB())
 	return appendNUL(append(dst, salt[saltPart1:]...), g.Plugin)
 }
 
@@ -70,6 +72,7 @@ func ParseGreeting(payload []byte) (Greeting, error) {
 	g.Capabilities |= Capability(c.uint16()) << 16
 	saltSize := int(c.byte())
 	c.next(greetingFiller)
+	g.Capabilities = (g.Capabilities | Capability(c.uint32())<<mariaDBShift).settled()
 	if g.Capabilities.Has(CapSecureConnection) {
 		// The second part has at least 13 bytes, whatever the announced size, and ends with a NUL that does not count.
 		salt = append(salt, c.upTo(max(13, saltSize-saltPart1))...)
@@ -106,18 +109,22 @@ func IsSSLRequest(payload []byte) bool {
 
 // AppendSSLRequest appends the payload that asks for TLS, with which the login request goes on.
 func (r *LoginRequest) AppendSSLRequest(dst []byte) []byte {
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(r.Capabilities|CapSSL))
+	return r.appendHead(dst, r.Capabilities|CapSSL)
+}
+
+// appendHead appends the fields that both forms have.
+func (r *LoginRequest) appendHead(dst []byte, caps Capability) []byte {
+	dst = binary.LittleEndian.AppendUint32(dst, uint32(caps))
 	dst = binary.LittleEndian.AppendUint32(dst, r.MaxPacket)
-	return append(append(dst, r.Collation), make([]byte, 23)...)
+	dst = append(append(dst, r.Collation), make([]byte, requestFiller)...)
+	return binary.LittleEndian.AppendUint32(dst, caps.settled().mariaDB())
 }
 
 // Append appends the payload. CapConnectWithDB, CapPluginAuth, CapConnectAttrs and CapZstd in Capabilities say whether
 // the field that belongs to them is there; CapSecureConnection is taken to be in it. Without CapPluginAuthLenenc,
 // Answer has at most 255 bytes.
 func (r *LoginRequest) Append(dst []byte) []byte {
-	dst = binary.LittleEndian.AppendUint32(dst, uint32(r.Capabilities))
-	dst = binary.LittleEndian.AppendUint32(dst, r.MaxPacket)
-	dst = append(append(dst, r.Collation), make([]byte, 23)...)
+	dst = r.appendHead(dst, r.Capabilities)
 	dst = appendNUL(dst, r.User)
 	if r.Capabilities.Has(CapPluginAuthLenenc) {
 		dst = appendLenencBytes(dst, r.Answer)
@@ -155,7 +162,10 @@ func ParseLoginRequest(payload []byte, announced Capability) (LoginRequest, erro
 	r.Capabilities = Capability(c.uint32())
 	r.MaxPacket = c.uint32()
 	r.Collation = c.byte()
-	c.next(23)
+	c.next(requestFiller)
+	if more := Capability(c.uint32()) << mariaDBShift; !announced.Has(CapLongPassword) {
+		r.Capabilities = (r.Capabilities | more).settled()
+	}
 	if c.bad || IsSSLRequest(payload) {
 		return r, c.err()
 	}

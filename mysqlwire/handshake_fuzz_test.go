@@ -25,9 +25,9 @@ func FuzzGreeting(f *testing.F) {
 }
 
 func FuzzLoginRequest(f *testing.F) {
-	f.Add(mustHex(f, loginMySQLShell), uint32(allCapabilities))
+	f.Add(mustHex(f, loginMySQLShell), ^uint32(0))
 	f.Add(mustHex(f, loginMariaDBShell), uint32(CapPluginAuth|CapSecureConnection))
-	f.Add(mustHex(f, sslRequestMariaDB), uint32(allCapabilities))
+	f.Add(mustHex(f, sslRequestMariaDB), ^uint32(0))
 	f.Fuzz(func(t *testing.T, data []byte, announced uint32) {
 		r, err := ParseLoginRequest(data, Capability(announced))
 		if err != nil || !r.Capabilities.Has(CapProtocol41) || IsSSLRequest(data) {
@@ -37,7 +37,7 @@ func FuzzLoginRequest(f *testing.F) {
 		}
 		r.Capabilities |= CapSecureConnection | CapPluginAuthLenenc | CapPluginAuth | CapConnectWithDB | CapConnectAttrs | CapZstd
 		packet := r.Append(nil)
-		again, err := ParseLoginRequest(packet, allCapabilities)
+		again, err := ParseLoginRequest(packet, allCapabilities&^CapLongPassword)
 		if err != nil || !bytes.Equal(again.Append(nil), packet) || again.User != r.User || !bytes.Equal(again.Answer, r.Answer) {
 			t.Errorf("got %+v %v, want %+v", again, err, r)
 		}
@@ -45,7 +45,7 @@ func FuzzLoginRequest(f *testing.F) {
 }
 
 func FuzzChangeUser(f *testing.F) {
-	f.Add([]byte("\x11app\x00\x02xyshop\x00\x2f\x01mysql_native_password\x00\x04\x01a\x01b"), uint32(allCapabilities))
+	f.Add([]byte("\x11app\x00\x02xyshop\x00\x2f\x01mysql_native_password\x00\x04\x01a\x01b"), ^uint32(0))
 	f.Add([]byte("\x11app\x00\x00"), uint32(CapSecureConnection))
 	f.Fuzz(func(t *testing.T, data []byte, negotiated uint32) {
 		u, err := ParseChangeUser(data, Capability(negotiated))

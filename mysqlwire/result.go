@@ -11,6 +11,7 @@ type TextColumn struct {
 	Name      string
 	Collation uint16 // id
 	Bytes     uint32 // of the longest value
+	Extended  bool   // the receiver has [CapExtendedMetadata]
 }
 
 // Append appends the payload of the definition.
@@ -19,6 +20,9 @@ func (c *TextColumn) Append(dst []byte) []byte {
 	const fixed, anyDecimals = 0x0C, 0x1F // bytes that follow; a string has no number of decimals
 	for _, text := range []string{"def", "", "", "", c.Name, ""} {
 		dst = appendLenencBytes(dst, []byte(text))
+	}
+	if c.Extended {
+		dst = append(dst, 0) // none
 	}
 	dst = append(dst, fixed)
 	dst = binary.LittleEndian.AppendUint16(dst, c.Collation)

@@ -17,6 +17,7 @@ var (
 	errDrained     = errors.New("the proxy is shutting down")
 	errOutOfOrder  = errors.New("not a command packet")
 	errNoSchema    = errors.New("no command takes back the choice of a schema")
+	errOlder       = errors.New("the replica is too old to speak to the client as the primary does")
 	errIncarnation = errors.New("another server answers at the address of the replica")
 )
 

@@ -198,7 +198,8 @@ const maxValue = 1 << 12
 func (c *conn) definitions(columns []router.Column) [][]byte {
 	var packets [][]byte
 	for i := range columns {
-		def := mysqlwire.TextColumn{Name: columns[i].Title, Collation: c.resultCollation(), Bytes: maxValue}
+		def := mysqlwire.TextColumn{Name: columns[i].Title, Collation: c.resultCollation(), Bytes: maxValue,
+			Extended: c.caps.Has(mysqlwire.CapExtendedMetadata)}
 		packets = append(packets, def.Append(nil))
 	}
 	if len(columns) > 0 && !c.caps.Has(mysqlwire.CapDeprecateEOF) {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stickyproxy/stickyproxy/backend"
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
 	"github.com/stickyproxy/stickyproxy/router"
 )
 
@@ -16,7 +17,9 @@ func (c *conn) onReplica(r *request, snap *backend.Snapshot, i int) error {
 	}
 	server := snap.Servers[i]
 	if err := c.useReplica(server, snap.Replicas[i].Incarnation); err != nil {
-		c.srv.o.Fleet.Failed(server, err)
+		if !errors.Is(err, errOlder) {
+			c.srv.o.Fleet.Failed(server, err)
+		}
 		return elsewhere{err: err}
 	}
 	l := c.replica
@@ -117,6 +120,10 @@ func (c *conn) useReplica(server *backend.Server, incarnation string) error {
 	if b.Incarnation != incarnation {
 		c.dropReplica()
 		return errIncarnation
+	}
+	if !b.Capabilities.Has(c.caps & mysqlwire.CapExtendedMetadata) {
+		c.dropReplica()
+		return errOlder
 	}
 	return nil
 }

@@ -84,6 +84,9 @@ func (c *client) login(l login) ([]byte, error) {
 	}
 	c.id, c.salt = g.ConnectionID, g.Salt
 	c.caps = l.caps & (g.Capabilities | mysqlwire.CapLongPassword)
+	if c.caps.Has(mysqlwire.CapExtendedMetadata) {
+		c.caps &^= mysqlwire.CapLongPassword // it says that there are none of MariaDB's own flags
+	}
 	r := mysqlwire.LoginRequest{Capabilities: c.caps, MaxPacket: 1 << 30, Collation: 45, User: l.account.User, Schema: l.schema, Plugin: g.Plugin}
 	r.Answer = scramble(g.Plugin, g.Salt, l.account.Password)
 	if err := c.write(r.Append(nil)); err != nil {

@@ -160,9 +160,9 @@ var capabilities = map[string]mysqlwire.Capability{
 	"multi_statements": mysqlwire.CapMultiStatements,
 	"found_rows":       mysqlwire.CapFoundRows,
 	"query_attributes": mysqlwire.CapQueryAttributes,
-	"ignore_space":     mysqlwire.CapIgnoreSpace,
-	"local_files":      mysqlwire.CapLocalFiles,
-	"interactive":      mysqlwire.CapInteractive,
+	"ignore_space":     mysqlwire.CapIgnoreSpace, "extended_metadata": mysqlwire.CapExtendedMetadata,
+	"local_files": mysqlwire.CapLocalFiles,
+	"interactive": mysqlwire.CapInteractive,
 }
 
 // do does a step on the connection.
