@@ -211,7 +211,7 @@ func (s *state) ran(st router.Statement, text []byte, changed, named bool) {
 	s.temporaryTables(st, text)
 	if e.Has(router.LocksTables) {
 		s.hold(heldLocked)
-	} else if e.Has(router.UnlocksTables) {
+	} else if e.Any(router.UnlocksTables|router.Begins) && !st.Multi { // of several statements, not all may have run
 		s.release(heldLocked)
 	}
 	if e.Has(router.SetsRole) || changed && (e.Any(opaque) || !e.Any(explained) && !named) {

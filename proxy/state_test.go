@@ -205,6 +205,19 @@ func TestUnlock(t *testing.T) {
 	if s.held.reason() != router.ReasonNone {
 		t.Errorf("held: %v", s.held.reason())
 	}
+	for _, tt := range []struct {
+		sql  string
+		held router.Reason
+	}{
+		{"COMMIT", router.ReasonTablesLocked},
+		{"UNLOCK TABLES; SELECT 1", router.ReasonTablesLocked},
+		{"START TRANSACTION", router.ReasonNone}, // it unlocks
+	} {
+		run(&s, "LOCK TABLES t READ")
+		if run(&s, tt.sql); s.held.reason() != tt.held {
+			t.Errorf("after %s: %v", tt.sql, s.held.reason())
+		}
+	}
 	run(&s, "SET ROLE r")
 	run(&s, "LOCK TABLES t READ")
 	run(&s, "UNLOCK TABLES")

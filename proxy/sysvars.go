@@ -43,19 +43,19 @@ func replayOf(name string) replay {
 func appendSet(dst []byte, caps mysqlwire.Capability, vars map[string]string) []byte {
 	dst = appendQuery(dst, caps, "SET ")
 	start := len(dst)
-	names := namesOf(vars)
-	for order := range 3 {
+	names, sets := namesOf(vars)
+	for order := range 4 {
+		if names != "" && order == orderOfNames {
+			dst = append(comma(dst, start), names...)
+		}
 		for name, value := range vars {
-			if orderOf(name) != order || names != "" && inNames(name) {
+			if orderOf(name) != order || sets(name) {
 				continue
 			}
 			dst = append(comma(dst, start), "@@SESSION."...)
 			dst = append(append(dst, name...), '=')
 			dst = appendValue(dst, name, value)
 		}
-	}
-	if names != "" {
-		dst = append(comma(dst, start), names...)
 	}
 	return dst
 }
@@ -68,18 +68,19 @@ func comma(dst []byte, start int) []byte {
 	return dst
 }
 
-// namesOf is the NAMES clause that sets the character sets and the collation in vars, "" if they are not of that kind.
-// Only NAMES sets the collation that is in the definitions of result columns.
-func namesOf(vars map[string]string) string {
+// namesOf is the NAMES clause for the character sets and the collation in vars, "" if they are not of that kind, and which
+// variables need nothing else then. Only NAMES sets the collation that is in the definitions of result columns.
+func namesOf(vars map[string]string) (names string, sets func(name string) bool) {
 	set, collation := vars["character_set_client"], vars["collation_connection"]
-	if set == "" || vars["character_set_connection"] != set || vars["character_set_results"] != set ||
-		strings.ContainsAny(set+collation, `'\`) {
-		return ""
+	switch {
+	case set == "", vars["character_set_results"] != set, strings.ContainsAny(set+collation, `'\`):
+		return "", func(string) bool { return false }
+	case vars["character_set_connection"] != set:
+		return "NAMES '" + set + "'", func(name string) bool { return name == "character_set_client" || name == "character_set_results" }
+	case collation == "":
+		return "NAMES '" + set + "'", inNames
 	}
-	if collation == "" {
-		return "NAMES '" + set + "'"
-	}
-	return "NAMES '" + set + "' COLLATE '" + collation + "'"
+	return "NAMES '" + set + "' COLLATE '" + collation + "'", inNames
 }
 
 // inNames reports whether NAMES sets this variable.
@@ -91,13 +92,16 @@ func inNames(name string) bool {
 	return false
 }
 
-// orderOf is when a variable is set: a character set brings its default collation, which another one replaces.
+const orderOfNames = 1
+
+// orderOf is when a variable is set: NAMES sets more than one character set, which another value replaces, and a character
+// set brings its default collation, which another one replaces.
 func orderOf(name string) int {
 	switch {
 	case name == "collation_connection":
-		return 2
+		return 3
 	case strings.HasPrefix(name, "character_set_"):
-		return 1
+		return 2
 	}
 	return 0
 }

@@ -48,7 +48,7 @@ func TestAppendSet(t *testing.T) {
 		{"NAMES and a collation", "character_set_client=latin1 character_set_connection=latin1 character_set_results=latin1 collation_connection=latin1_bin a=1",
 			"@@SESSION.a=1,NAMES 'latin1' COLLATE 'latin1_bin'"},
 		{"what NAMES does not set", "character_set_client=latin1 character_set_connection=latin1 character_set_results=latin1 character_set_server=ascii",
-			"@@SESSION.character_set_server='ascii',NAMES 'latin1'"},
+			"NAMES 'latin1',@@SESSION.character_set_server='ascii'"},
 		{"different sets", "character_set_client=latin1 character_set_results=",
 			"@@SESSION.character_set_client='latin1',@@SESSION.character_set_results=NULL"},
 	} {
