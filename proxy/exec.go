@@ -121,6 +121,9 @@ func (c *conn) follow(r *request) (*link, error) {
 	if l == nil || l != c.replica || l.dead || c.primary.unsure || r.class.Effects.Has(router.ReadsTables) && !c.readable(r) {
 		return nil, nil
 	}
+	if err := c.learnCollation(); err != nil {
+		return nil, err
+	}
 	if l.version != c.state.version {
 		if err := c.bringUpToDate(l); err != nil {
 			return nil, nil // what was asked for is gone with the connection
