@@ -50,7 +50,7 @@ var (
 	aboutPrevious = []string{
 		"SHOW WARNINGS", "SHOW ERRORS", "SHOW COUNT(*) WARNINGS", "SELECT FOUND_ROWS()", "SELECT ROW_COUNT()", "SELECT LAST_INSERT_ID()", "SELECT @@warning_count",
 		"SELECT LAST_INSERT_ID(), 1", "SELECT @@last_insert_id", "SELECT @@error_count",
-		"GET DIAGNOSTICS @n = NUMBER", "SELECT @n", "SHOW WARNINGS LIMIT 1",
+		"SHOW COUNT(*) ERRORS", "SELECT @n", "SHOW WARNINGS LIMIT 1",
 	}
 	writes = []string{
 		"INSERT INTO w (v) VALUES ('N')", "INSERT INTO w (v) VALUES ('a'), ('b')", "INSERT INTO w (v, u) VALUES ('u', N)", "UPDATE f SET v = 'N' WHERE id = N", "UPDATE f SET n = N",
