@@ -48,6 +48,14 @@ func slowly(pace int, tune func(*sim)) func(*sim) {
 	}
 }
 
+// oddly has one of so many writes in the runs of tune end in another way.
+func oddly(odd int, tune func(*sim)) func(*sim) {
+	return func(s *sim) {
+		tune(s)
+		s.odd = odd
+	}
+}
+
 // soundRules breaks none.
 func soundRules() simRules {
 	return simRules{
@@ -169,7 +177,7 @@ func answering(f func(w *simWorld, s *simServer, got *facts)) func(*simWorld, in
 // tokenOf lets f change the need that a user takes along.
 func tokenOf(f func(*session.Need)) func(*simProxy, *simUser) string {
 	return func(p *simProxy, u *simUser) string {
-		n := p.store.Need(u.key)
+		n := p.store.Need(u.key).Live(p.now().Add(-max(simWindow, simMaxLag)))
 		f(&n)
 		return n.Token(p.clock())
 	}
@@ -240,7 +248,10 @@ var mutations = map[string]func(*simRules){
 			}
 		}
 	},
-	"any primary will do": func(r *simRules) { r.checkPrimary = false },
+	"any primary will do": func(r *simRules) {
+		r.tune = only(4, 30, simDemote)
+		r.checkPrimary = false
+	},
 	"the ends of a range are the range": func(r *simRules) {
 		r.tune = slowly(6, only(2, 75, simFreeze))
 		r.decide = func(_ *simProxy, q *router.Query, v *router.View) {
@@ -316,6 +327,10 @@ var mutations = map[string]func(*simRules){
 	"a token does not tell of reads": func(r *simRules) {
 		r.tune = only(3, 25, simMove)
 		r.token = tokenOf(func(n *session.Need) { n.ReadAt = time.Time{} })
+	},
+	"a token does not tell of writes without a GTID": func(r *simRules) {
+		r.tune = oddly(2, slowly(6, only(2, 50, simMove, simSilent)))
+		r.token = tokenOf(func(n *session.Need) { n.UnprovenAt = time.Time{} })
 	},
 	"a token does not tell of GTIDs": func(r *simRules) {
 		r.tune = only(2, 50, simMove)

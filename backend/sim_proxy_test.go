@@ -8,9 +8,9 @@ import (
 )
 
 const (
-	simWindow = 2 * time.Second
-	simMaxLag = 5 * time.Second
-	simDrain  = 3 * time.Second
+	simWindow = 300 * time.Millisecond
+	simMaxLag = 6 * time.Second
+	simDrain  = time.Second
 )
 
 // simStore is what a proxy remembers of named sessions.
@@ -123,11 +123,11 @@ func (p *simProxy) decide(o *simOp) router.Decision {
 		Statement: router.Statement{Kind: router.Read, Reason: router.ReasonRead},
 		Need: router.Need{
 			Writing: n.Writing > 0, GTID: n.GTID, Since: n.Since, WroteAt: n.WroteAt, UnprovenAt: n.UnprovenAt,
-			ReadAt: n.ReadAt, ReadBy: n.ReadBy,
+			AsOf: n.AsOf, ReadAt: n.ReadAt, ReadBy: n.ReadBy,
 		},
 		Window: simWindow, MaxLag: simMaxLag, Now: p.now(), Rand: p.sim.r.Uint64(),
 	}
-	if o.user.fleet || !settled && o.user.local == nil {
+	if (o.user.fleet || !settled && o.user.local == nil) && o.arrived.After(q.Need.AsOf) {
 		q.Need.AsOf = o.arrived
 	}
 	o.saw = session.Need{ReadAt: n.ReadAt, ReadBy: n.ReadBy}
