@@ -194,6 +194,7 @@ func (f *Fleet) publish() {
 	for _, m := range f.replicas {
 		s.Servers = append(s.Servers, m.server)
 		s.Replicas = append(s.Replicas, f.replica(m))
+		s.Heaviest = max(s.Heaviest, m.server.cfg.Weight, 1)
 	}
 	old := f.snapshot.Swap(s)
 	if f.newer != nil {

@@ -1,6 +1,7 @@
 package router
 
 import (
+	"math"
 	"time"
 
 	"github.com/stickyproxy/stickyproxy/gtid"
@@ -87,6 +88,9 @@ func Decide(q *Query, v *View) Decision {
 	if last >= 0 && q.check(last, v, last) == ReasonNone {
 		return q.serves(last, v)
 	}
+	if i := q.draw(v, last); i >= 0 {
+		return q.serves(i, v)
+	}
 	return q.pick(v, last)
 }
 
@@ -145,6 +149,31 @@ func (q *Query) preferred(v *View) int {
 	}
 	for i := range v.Replicas {
 		if v.Replicas[i].Incarnation == q.Prefer {
+			return i
+		}
+	}
+	return -1
+}
+
+// draws is how many replicas are drawn before all are looked at, and how many there
+// must be more than for that to be worth it.
+const draws = 4
+
+// draw picks replicas at random, each in proportion to its weight, until one is
+// eligible: among those that are, the choice is as fair as that of pick, and it does
+// not take longer the more there are. It is -1 after a few that were not.
+func (q *Query) draw(v *View, last int) int {
+	n := uint64(len(v.Replicas))
+	if n <= draws || v.Heaviest <= 0 {
+		return -1
+	}
+	for k := range uint64(draws) {
+		x := mix(^q.Rand + k)
+		i := int(x >> 32 * n >> 32)
+		if x&math.MaxUint32*uint64(v.Heaviest)>>32 >= uint64(max(v.Replicas[i].Weight, 1)) {
+			continue // as often as it is lighter than the heaviest one
+		}
+		if q.check(i, v, last) == ReasonNone {
 			return i
 		}
 	}

@@ -336,6 +336,36 @@ func TestDecideWeights(t *testing.T) {
 	}
 }
 
+// Ensure a choice among many is fair too, in proportion to the weights of those that are eligible.
+func TestDecideWeightsOfMany(t *testing.T) {
+	v := View{Monitored: true, Heaviest: 4}
+	total := 0
+	for i := range 40 {
+		r := healthy(t, fmt.Sprintf("%c%d", 'a'+i%26, i))
+		r.Weight = []int{0, 1, 2, 4}[i%4]
+		if r.Up = i%3 > 0; r.Up {
+			total += max(r.Weight, 1)
+		}
+		v.Replicas = append(v.Replicas, r)
+	}
+	const n = 400_000
+	count := make([]int, len(v.Replicas))
+	for i := range uint64(n) {
+		q := aRead()
+		q.Rand = mix(i)
+		count[Decide(&q, &v).Replica]++
+	}
+	for i := range v.Replicas {
+		want := 0.0
+		if r := &v.Replicas[i]; r.Up {
+			want = float64(max(r.Weight, 1)) / float64(total)
+		}
+		if got := float64(count[i]) / n; got < want*0.93 || got > want*1.07 {
+			t.Errorf("replica %d: got share %.4f, want %.4f", i, got, want)
+		}
+	}
+}
+
 // Ensure the reason is that of the replica which came nearest.
 func TestDecideMostTelling(t *testing.T) {
 	down, late, behind := healthy(t, "a"), healthy(t, "b"), healthy(t, "c")
@@ -371,7 +401,7 @@ func TestDecideAllocatesNothing(t *testing.T) {
 
 func manyReplicas(t testing.TB, n int) *View {
 	t.Helper()
-	v := &View{Monitored: true, PrimaryUp: true}
+	v := &View{Monitored: true, PrimaryUp: true, Heaviest: 1}
 	for i := range n {
 		v.Replicas = append(v.Replicas, healthy(t, fmt.Sprintf("3e11fa47-71ca-11e1-9e33-c80aa94%05d", i)))
 		v.Replicas[i].ID = uint64(i) + 1

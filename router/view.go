@@ -56,6 +56,9 @@ type View struct {
 	// Replicas in an order that the owner of the View chooses;
 	// [Decision].Replica is an index into it.
 	Replicas []Replica
+	// Heaviest is the greatest Weight of Replicas; 0: it was not looked at, and
+	// then each choice among them looks at all.
+	Heaviest int
 }
 
 // Mode is when a read may use a replica.
