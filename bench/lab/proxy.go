@@ -77,7 +77,7 @@ func (l *Lab) awaitReads(ctx context.Context, e client.Endpoint) error {
 	limit, cancel := context.WithTimeout(ctx, proxyLimit)
 	defer cancel()
 	for limit.Err() == nil {
-		_, before, err := l.Selects(ctx)
+		before, err := l.replicaSelects(ctx)
 		if err != nil {
 			return err
 		}
@@ -86,7 +86,7 @@ func (l *Lab) awaitReads(ctx context.Context, e client.Endpoint) error {
 				return err
 			}
 		}
-		_, after, err := l.Selects(ctx)
+		after, err := l.replicaSelects(ctx)
 		if err != nil || after-before >= enough {
 			return err
 		}
@@ -200,20 +200,29 @@ func (p *Proxy) Stop() error {
 	return os.RemoveAll(p.dir)
 }
 
-// Selects returns how many SELECT statements the primary and all replicas together have run since they started.
-func (l *Lab) Selects(ctx context.Context) (primary, replicas int64, err error) {
-	for i, e := range append([]client.Endpoint{l.Primary}, l.Replicas...) {
+// Selects returns how many SELECT statements each server has run since it started, the primary first.
+func (l *Lab) Selects(ctx context.Context) ([]int64, error) {
+	var all []int64
+	for _, e := range append([]client.Endpoint{l.Primary}, l.Replicas...) {
 		n, err := selects(ctx, e)
 		if err != nil {
-			return 0, 0, err
+			return nil, err
 		}
-		if i == 0 {
-			primary = n
-		} else {
-			replicas += n
-		}
+		all = append(all, n)
 	}
-	return primary, replicas, nil
+	return all, nil
+}
+
+// replicaSelects is what Selects says of all replicas together.
+func (l *Lab) replicaSelects(ctx context.Context) (sum int64, err error) {
+	all, err := l.Selects(ctx)
+	if err != nil {
+		return 0, err
+	}
+	for _, n := range all[1:] {
+		sum += n
+	}
+	return sum, nil
 }
 
 // selects asks one server. https://dev.mysql.com/doc/refman/en/server-status-variables.html#statvar_Com_xxx

@@ -213,17 +213,23 @@ func TestValidate(t *testing.T) {
 
 // Where reads went comes from the servers' counters, without what others made of them.
 func TestReplicaReads(t *testing.T) {
-	r := &runner{Options: &Options{Selects: func(context.Context) (int64, int64, error) { return 0, 0, nil }}, others: [2]float64{10, 20}}
-	got := r.replicaReads(&tally{Reads: 1000}, [2]float64{5, 7}, [2]float64{5 + 300 + 100, 7 + 700 + 200}, 10*time.Second)
-	if got != 700 {
-		t.Errorf("got %d, want 700", got)
-	}
-	if got := r.replicaReads(&tally{Reads: 1000}, [2]float64{}, [2]float64{}, time.Second); got != unknown {
-		t.Errorf("of servers that counted nothing: got %d", got)
-	}
-	r.Selects = nil
-	if got := r.replicaReads(&tally{Reads: 1000}, [2]float64{}, [2]float64{1, 1}, time.Second); got != unknown {
-		t.Errorf("without counters: got %d", got)
+	r := &runner{others: []float64{10, 20, 0}}
+	for _, tt := range []struct {
+		name  string
+		after []float64
+		all   int64
+		want  int64
+	}{
+		{"others' alone are left out", []float64{300 + 100, 400 + 200, 300}, 1000, 700},
+		{"and what a monitor asked of each", []float64{300 + 100 + 50, 400 + 200 + 50, 300 + 50}, 1000, 700},
+		{"the primary had nothing but questions", []float64{100 + 40, 200 + 540, 500 + 50}, 1000, 1000},
+		{"servers counted nothing", []float64{0, 0, 0}, 1000, unknown},
+		{"nobody tells", nil, 1000, unknown},
+	} {
+		got := r.replicaReads(&tally{Reads: 1000, all: tt.all}, make([]float64, len(tt.after)), tt.after, 10*time.Second)
+		if got != tt.want {
+			t.Errorf("%s: got %d, want %d", tt.name, got, tt.want)
+		}
 	}
 }
 

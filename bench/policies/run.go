@@ -20,9 +20,9 @@ type Options struct {
 	Slice    time.Duration // a policy's turn in a round
 	Rounds   int
 	Least    int // own reads that a policy needs for a result
-	// Selects returns how many SELECT statements the primary and the replicas have run since they started. It is asked
+	// Selects returns how many SELECT statements each server has run since it started, the primary first. It is asked
 	// where the reads of a policy went that is a proxy; nil: that is not told.
-	Selects func(ctx context.Context) (primary, replicas int64, err error)
+	Selects func(ctx context.Context) ([]int64, error)
 	// Progress is told how far the run is, now and then; nil is silent.
 	Progress func(what string, done, total time.Duration)
 }
@@ -130,8 +130,8 @@ type runner struct {
 	*Options
 	begun  time.Time
 	turns  []*turn
-	others [2]float64 // SELECTs a second on primary and replicas that are not ours
-	done   int        // slices
+	others []float64 // SELECTs a second on each server that are not ours
+	done   int       // slices
 }
 
 func (r *runner) connect(ctx context.Context) error {
@@ -170,21 +170,29 @@ func (r *runner) measureOthers(ctx context.Context) error {
 	start := time.Now()
 	precisely(ctx, start.Add(quiet))
 	after, err := r.counts(ctx)
-	for i := range r.others {
-		r.others[i] = (after[i] - before[i]) / time.Since(start).Seconds()
+	if err != nil {
+		return err
 	}
-	return err
+	for i := range after {
+		r.others = append(r.others, (after[i]-before[i])/time.Since(start).Seconds())
+	}
+	return nil
 }
 
-func (r *runner) counts(ctx context.Context) (n [2]float64, err error) {
+// counts is what each server has counted, the primary first; nil: nobody tells.
+func (r *runner) counts(ctx context.Context) ([]float64, error) {
 	if r.Selects == nil {
-		return n, nil
+		return nil, nil
 	}
-	primary, replicas, err := r.Selects(ctx)
+	counted, err := r.Selects(ctx)
 	if err != nil {
-		return n, fmt.Errorf("count the statements on the servers: %w", err)
+		return nil, fmt.Errorf("count the statements on the servers: %w", err)
 	}
-	return [2]float64{float64(primary), float64(replicas)}, nil
+	n := make([]float64, len(counted))
+	for i := range counted {
+		n[i] = float64(counted[i])
+	}
+	return n, nil
 }
 
 // play is one policy's slice of a round.
@@ -232,19 +240,24 @@ func (r *runner) play(ctx context.Context, t *turn, round int) error {
 // unknown is the number of reads on replicas where nobody can tell.
 const unknown = -1
 
-// replicaReads is how many of the counted reads went to replicas, by the share that the servers counted.
-func (r *runner) replicaReads(t *tally, before, after [2]float64, took time.Duration) int64 {
-	if r.Selects == nil {
+// replicaReads is how many of the counted reads went to replicas, by the share that the servers counted. What they counted
+// beyond all of our reads are the questions of a proxy's monitor, of which each server gets as many.
+func (r *runner) replicaReads(t *tally, before, after []float64, took time.Duration) int64 {
+	var all, primary float64
+	for i := range after {
+		n := max(0, after[i]-before[i]-r.others[i]*took.Seconds())
+		if all += n; i == 0 {
+			primary = n
+		}
+	}
+	if all == 0 {
 		return unknown
 	}
-	var n [2]float64
-	for i := range n {
-		n[i] = max(0, after[i]-before[i]-r.others[i]*took.Seconds())
+	if asked := all - float64(t.all); asked > 0 {
+		all -= asked
+		primary = max(0, primary-asked/float64(len(after)))
 	}
-	if n[0]+n[1] == 0 {
-		return unknown
-	}
-	return int64(math.Round(float64(t.Reads) * n[1] / (n[0] + n[1])))
+	return int64(math.Round(float64(t.Reads) * (1 - min(1, primary/all))))
 }
 
 // result sums up.

@@ -40,6 +40,7 @@ func (u *user) acknowledge(n int64) {
 // tally is what happened in one slice.
 type tally struct {
 	Reads, Own, Stale, Replica, Writes int64
+	all                                int64 // reads that were done, in the warm-up too
 	Unfinished                         int64 // actions that were not done when the slice was ended; they count as that late
 	Took                               time.Duration
 	reads, writes                      *hdrhistogram.Histogram
@@ -49,6 +50,7 @@ func newTally() *tally { return &tally{reads: newHistogram(), writes: newHistogr
 
 // add adds what another worker counted.
 func (t *tally) add(o *tally) {
+	t.all += o.all
 	t.Reads, t.Own, t.Stale, t.Replica, t.Writes = t.Reads+o.Reads, t.Own+o.Own, t.Stale+o.Stale, t.Replica+o.Replica, t.Writes+o.Writes
 	t.reads.Merge(o.reads)
 	t.writes.Merge(o.writes)
@@ -152,6 +154,7 @@ func (s *slice) do(t *tally, d driver, a Action) error {
 		err = s.write(counted, d, a)
 	} else {
 		err = s.read(counted, d, a)
+		t.all++
 	}
 	if err == nil && counted == t {
 		s.record(t, a)
