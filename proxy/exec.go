@@ -32,11 +32,15 @@ func (c *conn) served(l *link, r *request, err error) error {
 	if l == c.primary && passes(r.reason) {
 		c.srv.o.Fleet.Ask() // the session's next read needs what the primary had when this one ended
 	}
-	if f := c.srv.trace.Query; f != nil && l != nil {
-		f(l.replica, r.reason, c.srv.now().Sub(r.start))
+	if l == nil {
+		return nil
 	}
-	if l != nil && l.replica {
-		c.keepAwake()
+	now := c.srv.now()
+	if f := c.srv.trace.Query; f != nil {
+		f(l.replica, r.reason, now.Sub(r.start))
+	}
+	if l.replica {
+		c.keepAwake(now)
 	}
 	return nil
 }

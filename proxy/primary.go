@@ -88,8 +88,8 @@ func (c *conn) primaryFailed(err error) error {
 
 // keepAwake keeps the primary from ending a connection of which it sees nothing while its client reads from a replica: for
 // the client it is one connection, and not idle. The question is asked for when half of the time is over.
-func (c *conn) keepAwake() {
-	l, now := c.primary, c.request.start
+func (c *conn) keepAwake(now time.Time) {
+	l := c.primary
 	if c.state.patience == 0 || l.dead || c.previous == l || now.Sub(l.used) < c.state.patience/2 {
 		return
 	}

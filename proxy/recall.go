@@ -85,8 +85,10 @@ func afterComments(sql []byte) []byte {
 // keep keeps a request that left warnings on the replica, and forgets the one before.
 func (c *conn) keep(l *link, r *request) {
 	c.kept = kept{}
-	if l.replica && r.warnings > 0 && r.failure == nil && r.class.Kind == router.Read && !r.cursor && r.whole() &&
-		len(r.head) <= maxKept {
+	if r.failure != nil && interruption(r.failure.Code) {
+		return // it would not fail again
+	}
+	if l.replica && r.warnings > 0 && r.class.Kind == router.Read && !r.cursor && r.whole() && len(r.head) <= maxKept {
 		c.kept = kept{payload: bytes.Clone(r.payload()), stmt: r.stmt}
 	}
 }
