@@ -5,6 +5,9 @@ GO   ?= go
 LINT  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 PKG  ?= ./...
 
+# The packages that take longest, and wait for servers most of the time: they go first, beside the others.
+FIRST = $(if $(filter ./...,$(PKG)),./integration ./integration/compare)
+
 .PHONY: demo test race soak conformance lint bench fuzz build
 
 demo: ## a private primary, two late replicas, the proxy, and people who reload their pages
@@ -15,7 +18,7 @@ build: ## the server binary
 
 test: ## all tests, unit and integration
 	$(GO) vet $(PKG)
-	$(GO) test -timeout 20m $(PKG)
+	$(GO) test -p 4 -timeout 20m $(FIRST) $(PKG)
 
 race: ## all tests under the race detector
 	$(GO) test -race -timeout 40m $(PKG)
