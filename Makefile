@@ -6,7 +6,7 @@ LINT  = github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 PKG  ?= ./...
 
 # The packages that take longest, and wait for servers most of the time: they go first, beside the others.
-FIRST = $(if $(filter ./...,$(PKG)),./integration ./integration/compare)
+FIRST = $(if $(filter ./...,$(PKG)),./integration ./integration/compare ./integration/servers)
 
 .PHONY: demo test race soak conformance lint bench fuzz build
 

@@ -26,16 +26,29 @@ func TestBackendChangeUser(t *testing.T) {
 				"TLS":  {Address: cluster.Primary.Addr(), TLS: backend.TLS{Mode: backend.TLSRequired}},
 				"unix": {Address: "unix:" + cluster.Primary.Socket()},
 			} {
-				t.Run(user+"/"+transport, func(t *testing.T) { changesUser(t, newBackend(t, config), appLogin(cluster), user) })
+				t.Run(user+"/"+transport, func(t *testing.T) { changesUser(t, config, cluster.App, user) })
 			}
 		}
 	})
 }
 
-func changesUser(t *testing.T, s *backend.Server, first backend.Login, user string) {
-	c := mustConnect(t, s, first)
-	mustAsk(t, c, "SET @x = 1, sql_mode = 'ANSI_QUOTES'")
-	to := backend.Login{User: user, Password: loginSecret, Collation: 45, Capabilities: first.Capabilities}
+func changesUser(t *testing.T, config backend.ServerConfig, first mysqltest.Account, user string) {
+	s, err := backend.NewServer(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := ^mysqlwire.Capability(0)
+	c, err := s.Connect(clustertest.Context(t), backend.Login{
+		User: first.User, Password: first.Password, Schema: mysqltest.AppSchema, Collation: 45, Capabilities: all,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	if _, err := c.Query(clustertest.Context(t), "SET @x = 1, sql_mode = 'ANSI_QUOTES'"); err != nil {
+		t.Fatal(err)
+	}
+	to := backend.Login{User: user, Password: loginSecret, Collation: 45, Capabilities: all}
 	thread, incarnation := c.ThreadID, c.Incarnation
 	if err := c.ChangeUser(clustertest.Context(t), to); err != nil {
 		t.Fatal(err)
@@ -44,11 +57,15 @@ func changesUser(t *testing.T, s *backend.Server, first backend.Login, user stri
 		t.Errorf("got %+v", c)
 	}
 	const question = "SELECT CONCAT_WS(' ', CURRENT_USER(), CONNECTION_ID(), IFNULL(@x, 'no'), @@sql_mode LIKE '%ANSI_QUOTES%')"
-	if got := mustAsk(t, c, question); !strings.HasPrefix(got, user+"@% ") || !strings.HasSuffix(got, " no 0") {
+	rows, err := c.Query(clustertest.Context(t), question)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := rows.Values[0][0].String; !strings.HasPrefix(got, user+"@% ") || !strings.HasSuffix(got, " no 0") {
 		t.Errorf("got %s", got)
 	}
 	to.Password = "wrong"
-	err := c.ChangeUser(clustertest.Context(t), to)
+	err = c.ChangeUser(clustertest.Context(t), to)
 	var refused *mysqlwire.Error
 	if !errors.As(err, &refused) || refused.Code != gomysql.ER_ACCESS_DENIED_ERROR {
 		t.Errorf("a wrong password: %v", err)

@@ -6,7 +6,7 @@
 //   - transaction_test.go, prepared_test.go: transactions, and prepared statements that move between servers;
 //   - compare: whatever a client asks, it gets what the primary itself would have answered;
 //   - hint_test.go, wait_test.go, guarantees_kept_test.go: sessions that span connections and proxies;
-//   - check_test.go: servers that are not set up as the promise needs it;
+//   - servers: logins, positions and health of servers, and servers that are not set up as the promise needs it;
 //   - failure_test.go: servers that die, hang, are late or are replaced;
 //   - client_test.go: clients that speak garbage, go away or are slow;
 //   - bulk_test.go, idle_test.go: large results, large packets and many clients, in bounded memory;

@@ -166,13 +166,13 @@ func parallel(t *testing.T, c *mysqltest.Cluster, workers int) {
 	t.Helper()
 	for _, r := range c.Replicas {
 		if c.Engine() == mysqltest.MariaDB {
-			mustExec(t, r, "STOP SLAVE; SET GLOBAL slave_parallel_threads=%d; START SLAVE;", workers)
+			clustertest.Exec(t, r, "STOP SLAVE; SET GLOBAL slave_parallel_threads=%d; START SLAVE;", workers)
 			continue
 		}
 		if workers == 0 {
 			workers = 4 // the default from MySQL 8.0.27 on
 		}
-		mustExec(t, r, "STOP REPLICA; SET GLOBAL replica_parallel_workers=%d; START REPLICA;", workers)
+		clustertest.Exec(t, r, "STOP REPLICA; SET GLOBAL replica_parallel_workers=%d; START REPLICA;", workers)
 	}
 }
 

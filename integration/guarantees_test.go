@@ -25,8 +25,8 @@ const late = time.Second
 // itself.
 func checker(t *testing.T, c *mysqltest.Cluster, to ...string) guarantees.Options {
 	t.Helper()
-	mustExec(t, c.Primary, "CREATE USER IF NOT EXISTS checker@'%%' IDENTIFIED BY 'checker'; GRANT ALL ON %s.* TO checker@'%%';", guarantees.Schema)
-	t.Cleanup(func() { mustExec(t, c.Primary, "DROP USER IF EXISTS checker@'%%';") })
+	clustertest.Exec(t, c.Primary, "CREATE USER IF NOT EXISTS checker@'%%' IDENTIFIED BY 'checker'; GRANT ALL ON %s.* TO checker@'%%';", guarantees.Schema)
+	t.Cleanup(func() { clustertest.Exec(t, c.Primary, "DROP USER IF EXISTS checker@'%%';") })
 	o := guarantees.Options{Duration: *checkFor, Least: 1500, Prepared: true, Transactions: true, Think: 2 * time.Millisecond}
 	endpoint := func(address string) guarantees.Endpoint {
 		return guarantees.Endpoint{Address: address, User: "checker", Password: "checker"}
@@ -92,16 +92,16 @@ func TestCheckerCleansUp(t *testing.T) {
 		if err != nil || r.Broken() > 0 {
 			t.Errorf("interrupted: %+v, %v", r, err)
 		}
-		if got := strings.TrimSpace(mustRead(t, c.Primary, schemas)); got != "0" {
+		if got := strings.TrimSpace(clustertest.Read(t, c.Primary, schemas)); got != "0" {
 			t.Errorf("%s schemas are left", got)
 		}
-		mustExec(t, c.Primary, "CREATE DATABASE %s;", guarantees.Schema)
+		clustertest.Exec(t, c.Primary, "CREATE DATABASE %s;", guarantees.Schema)
 		if _, err := guarantees.Run(t.Context(), o); !errors.Is(err, guarantees.ErrSchemaExists) {
 			t.Errorf("before another run's schema: %v", err)
 		}
-		if got := strings.TrimSpace(mustRead(t, c.Primary, schemas)); got != "1" {
+		if got := strings.TrimSpace(clustertest.Read(t, c.Primary, schemas)); got != "1" {
 			t.Errorf("%s schemas, want the one of before", got)
 		}
-		mustExec(t, c.Primary, "DROP DATABASE %s;", guarantees.Schema)
+		clustertest.Exec(t, c.Primary, "DROP DATABASE %s;", guarantees.Schema)
 	})
 }

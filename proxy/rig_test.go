@@ -129,7 +129,7 @@ func (c *clock) advance(d time.Duration) { c.passed.Add(int64(d)) }
 type scriptedFleet struct {
 	snapshot atomic.Pointer[backend.Snapshot]
 	asks     atomic.Int32
-	writes   atomic.Int32 // of which it was told
+	writes   atomic.Int32          // of which it was told
 	info     atomic.Pointer[error] // why the primary's greeting is not known
 
 	mu     sync.Mutex

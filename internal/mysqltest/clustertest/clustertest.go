@@ -63,6 +63,27 @@ func Context(t testing.TB) context.Context {
 	return ctx
 }
 
+// Exec runs statements as root on a server's own shell; format is that of [fmt.Sprintf]. It may be called when the test
+// ends.
+func Exec(t testing.TB, s *mysqltest.Server, format string, args ...any) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer cancel()
+	if _, err := s.Exec(ctx, fmt.Sprintf(format, args...)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Read is Exec of a query, and returns what it prints.
+func Read(t testing.TB, s *mysqltest.Server, query string) string {
+	t.Helper()
+	text, err := s.Exec(Context(t), query)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
+}
+
 // WaitFor asks again and again until done answers true, and fails the test when ctx ends or done
 // has an error. what completes the sentence "waited in vain for".
 func WaitFor(ctx context.Context, t testing.TB, what string, done func() (bool, error)) {

@@ -1,12 +1,10 @@
-package integration
+package servers
 
 import (
-	"context"
 	"fmt"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/doctor"
@@ -58,16 +56,6 @@ func wantFindings(t *testing.T, c *mysqltest.Cluster, findings []doctor.Finding,
 	}
 }
 
-// mustExec runs statements as root on a server's own shell. It may be called when the test ends.
-func mustExec(t *testing.T, s *mysqltest.Server, format string, args ...any) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
-	defer cancel()
-	if _, err := s.Exec(ctx, fmt.Sprintf(format, args...)); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // What the doctor finds on real servers: nothing on good ones, and each thing that is broken where it is broken.
 func TestDoctor(t *testing.T) {
 	clustertest.EachEngine(t, func(t *testing.T, e mysqltest.Engine) {
@@ -80,37 +68,27 @@ func TestDoctor(t *testing.T) {
 			readOnly, stop, start = "read_only", "STOP SLAVE;", "START SLAVE;"
 		}
 		t.Run("writable and stopped", func(t *testing.T) {
-			mustExec(t, r1, "SET GLOBAL read_only=OFF;")
-			mustExec(t, r2, "%s", stop)
+			clustertest.Exec(t, r1, "SET GLOBAL read_only=OFF;")
+			clustertest.Exec(t, r2, "%s", stop)
 			wantFindings(t, c, examine(t, c),
 				"error r1 read_only: SET GLOBAL "+readOnly+"=ON", "error r2 replication: it receives nothing", "error r2 replication: it applies nothing")
-			mustExec(t, r1, "SET GLOBAL read_only=ON; SET GLOBAL %s=ON;", readOnly)
-			mustExec(t, r2, "%s", start)
+			clustertest.Exec(t, r1, "SET GLOBAL read_only=ON; SET GLOBAL %s=ON;", readOnly)
+			clustertest.Exec(t, r2, "%s", start)
 		})
 		t.Run("settings", func(t *testing.T) {
-			mustExec(t, r1, "SET GLOBAL sql_mode='ANSI'; SET GLOBAL time_zone='+05:00';")
+			clustertest.Exec(t, r1, "SET GLOBAL sql_mode='ANSI'; SET GLOBAL time_zone='+05:00';")
 			wantFindings(t, c, examine(t, c), `warning r1 defaults: time_zone is "+05:00" (primary: "SYSTEM")`)
-			mustExec(t, r1, "SET GLOBAL sql_mode='%s'; SET GLOBAL time_zone='SYSTEM';", strings.TrimSpace(mustRead(t, c.Primary, "SELECT @@GLOBAL.sql_mode;")))
+			clustertest.Exec(t, r1, "SET GLOBAL sql_mode='%s'; SET GLOBAL time_zone='SYSTEM';", strings.TrimSpace(clustertest.Read(t, c.Primary, "SELECT @@GLOBAL.sql_mode;")))
 		})
 	})
-}
-
-// mustRead runs a query as root and returns what the shell prints.
-func mustRead(t *testing.T, s *mysqltest.Server, query string) string {
-	t.Helper()
-	text, err := s.Exec(clustertest.Context(t), query)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return text
 }
 
 // Accounts: a monitor that may ask too little, one that may do everything, and an application that passes read_only.
 func TestDoctorAccounts(t *testing.T) {
 	clustertest.EachEngine(t, func(t *testing.T, e mysqltest.Engine) {
 		c := clustertest.Shared(t, e)
-		mustExec(t, c.Primary, "CREATE USER poor@'%%' IDENTIFIED BY 'poor'; CREATE USER strong@'%%' IDENTIFIED BY 'strong'; GRANT ALL ON *.* TO strong@'%%';")
-		t.Cleanup(func() { mustExec(t, c.Primary, "DROP USER poor@'%%', strong@'%%';") })
+		clustertest.Exec(t, c.Primary, "CREATE USER poor@'%%' IDENTIFIED BY 'poor'; CREATE USER strong@'%%' IDENTIFIED BY 'strong'; GRANT ALL ON *.* TO strong@'%%';")
+		t.Cleanup(func() { clustertest.Exec(t, c.Primary, "DROP USER poor@'%%', strong@'%%';") })
 		if err := c.WaitCaughtUp(clustertest.Context(t)); err != nil {
 			t.Fatal(err)
 		}
@@ -149,17 +127,17 @@ func TestDoctorOtherClusters(t *testing.T) {
 		wantFindings(t, bare, examine(t, bare), want...)
 
 		c := clustertest.Start(t, mysqltest.Config{Engine: e, Replicas: 1, GTID: true})
-		mustExec(t, c.Replicas[0], "SET GLOBAL %s=OFF; CREATE DATABASE errant; SET GLOBAL %[1]s=ON;", readOnly)
+		clustertest.Exec(t, c.Replicas[0], "SET GLOBAL %s=OFF; CREATE DATABASE errant; SET GLOBAL %[1]s=ON;", readOnly)
 		wantFindings(t, c, examine(t, c), "warning r1 errant: transactions that the primary does not have")
 
 		// Somebody mixed up the addresses. MariaDB knows a server by a number only.
 		if e == mysqltest.MariaDB {
-			mustExec(t, bare.Primary, "SET GLOBAL server_id=77;")
+			clustertest.Exec(t, bare.Primary, "SET GLOBAL server_id=77;")
 		}
 		for _, s := range []*mysqltest.Server{bare.Primary, c.Replicas[0]} {
-			mustExec(t, s, "SET GLOBAL %s=OFF; CREATE USER visitor@'%%' IDENTIFIED BY 'visitor'; GRANT %s ON *.* TO visitor@'%%';", readOnly, grant)
+			clustertest.Exec(t, s, "SET GLOBAL %s=OFF; CREATE USER visitor@'%%' IDENTIFIED BY 'visitor'; GRANT %s ON *.* TO visitor@'%%';", readOnly, grant)
 		}
-		mustExec(t, c.Replicas[0], "SET GLOBAL %s=ON;", readOnly)
+		clustertest.Exec(t, c.Replicas[0], "SET GLOBAL %s=ON;", readOnly)
 		findings := doctor.Examine(clustertest.Context(t), doctor.Options{
 			Primary:  backend.ServerConfig{Address: bare.Primary.Addr()},
 			Replicas: []backend.ServerConfig{{Address: c.Replicas[0].Addr()}},
