@@ -17,19 +17,27 @@ import (
 func TestWaitTimeout(t *testing.T) {
 	clustertest.EachEngine(t, func(t *testing.T, e mysqltest.Engine) {
 		p := sharedRig(t, e)
-		primary := p.cluster.Primary.Addr()
-		const set = "SET wait_timeout = 1"
-		if got, want := endOfIdle(t, p, p.addr, set), endOfIdle(t, p, primary, set); got != want {
-			t.Errorf("of the session: the end was %s, a server's is %s", got, want)
-		}
+		endsAlike(t, p, "SET wait_timeout = 1")
 		setIdleLimit(t, p, "1")
 		t.Cleanup(func() { setIdleLimit(t, p, "DEFAULT") })
-		for _, statement := range []string{"SET @x = 1", "SELECT 1"} {
-			if got, want := endOfIdle(t, p, p.addr, statement), endOfIdle(t, p, primary, statement); got != want {
-				t.Errorf("of the server, after %s: the end was %s, a server's is %s", statement, got, want)
-			}
-		}
+		endsAlike(t, p, "SET @x = 1", "SELECT 1")
 	})
+}
+
+// endsAlike has clients of the proxy and of the primary run a statement each and be silent then, all at the same time. For
+// each statement the end has to be the same.
+func endsAlike(t *testing.T, p *rig, statements ...string) {
+	t.Helper()
+	var proxied, direct []*raw
+	for _, statement := range statements {
+		proxied = append(proxied, startIdle(t, p, p.addr, statement))
+		direct = append(direct, startIdle(t, p, p.cluster.Primary.Addr(), statement))
+	}
+	for i, statement := range statements {
+		if got, want := endOfIdle(t, proxied[i]), endOfIdle(t, direct[i]); got != want {
+			t.Errorf("after %s: the end was %s, a server's is %s", statement, got, want)
+		}
+	}
 }
 
 // setIdleLimit sets the primary's own wait_timeout.
@@ -40,14 +48,20 @@ func setIdleLimit(t *testing.T, p *rig, seconds string) {
 	}
 }
 
-// endOfIdle runs a statement and tells what the server says to a client that is silent afterwards.
-func endOfIdle(t *testing.T, p *rig, addr, statement string) string {
+// startIdle runs a statement on a new connection.
+func startIdle(t *testing.T, p *rig, addr, statement string) *raw {
 	t.Helper()
 	c := dialRaw(t, addr)
 	if err := c.login(p.account, newCaps, "app"); err != nil {
 		t.Fatal(err)
 	}
 	c.query(statement)
+	return c
+}
+
+// endOfIdle tells what the server says to a client that is silent.
+func endOfIdle(t *testing.T, c *raw) string {
+	t.Helper()
 	c.seq = 0
 	last, err := c.read()
 	if err != nil {
