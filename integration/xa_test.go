@@ -70,20 +70,23 @@ func TestXAOfOneConnection(t *testing.T) {
 		p := transactionRig(t, e, withSessions(t, proxy.ScopeSession))
 		c := p.connect()
 		for _, tt := range []struct {
-			ends []string
-			want string
+			ends    []string
+			want    string
+			written bool // there is something that late replicas do not have
 		}{
-			{[]string{"XA COMMIT 'one' ONE PHASE"}, "2"},
-			{[]string{"XA ROLLBACK 'one'"}, "1"},
-			{[]string{"XA PREPARE 'one'", "XA COMMIT 'one'"}, "2"},
-			{[]string{"XA PREPARE 'one'", "XA ROLLBACK 'one'"}, "1"},
+			{[]string{"XA COMMIT 'one' ONE PHASE"}, "2", true},
+			{[]string{"XA ROLLBACK 'one'"}, "1", false},
+			{[]string{"XA PREPARE 'one'", "XA COMMIT 'one'"}, "2", true},
+			{[]string{"XA PREPARE 'one'", "XA ROLLBACK 'one'"}, "1", true},
 		} {
 			c.exec("UPDATE t SET v = 1 WHERE id = 1")
 			p.waitFresh()
 			p.late()
 			c.exec("XA START 'one'", "UPDATE t SET v = 2 WHERE id = 1", "XA END 'one'")
 			c.exec(tt.ends...)
-			c.wants(readT, tt.want, false)
+			if tt.written {
+				c.wants(readT, tt.want, false)
+			}
 			p.lag(0)
 			p.waitFresh()
 			got, where := c.text(readT)

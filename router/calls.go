@@ -1,7 +1,7 @@
 package router
 
 // call looks at a name before the parenthesis that is the current token.
-func (s *scanner) call(t, before token, older tokenKind) {
+func (s *scanner) call(t token, before symbol, older tokenKind) {
 	kind := callUnknown
 	if t.kind == tokenWord && before.kind != '.' {
 		w := &words.list[t.id]
@@ -10,10 +10,10 @@ func (s *scanner) call(t, before token, older tokenKind) {
 			kind = w.mariadb
 		}
 	}
-	if s.keyAt(t) == keyOf && s.keyAt(before) == keyAs {
+	if t.key() == keyOf && before.key() == keyAs {
 		kind = callSyntax // FOR SYSTEM_TIME AS OF (...)
 	}
-	if kind >= callTight && kind <= callSubstring && s.tok.gap {
+	if kind >= callTight && kind <= callSubstring && s.lex.gap {
 		kind = callUnknown
 	}
 	s.judge(kind, t, before, older)
@@ -22,10 +22,10 @@ func (s *scanner) call(t, before token, older tokenKind) {
 }
 
 // judge notes what a call of this kind does.
-func (s *scanner) judge(kind call, t, before token, older tokenKind) {
+func (s *scanner) judge(kind call, t token, before symbol, older tokenKind) {
 	switch kind {
 	case callSyntax, callPure, callTight, callSubstring:
-		switch s.keyAt(t) {
+		switch t.key() {
 		case keyFrom, keyJoin:
 			s.tables = true
 		case keySelect:
@@ -71,8 +71,8 @@ func (s *scanner) judge(kind call, t, before token, older tokenKind) {
 
 // columnList tells whether a name and its parenthesis give names to columns
 // and call nothing: WITH c (a, b) AS (...), and (...) AS d (a, b).
-func (s *scanner) columnList(before token, older tokenKind) bool {
-	switch k := s.keyAt(before); {
+func (s *scanner) columnList(before symbol, older tokenKind) bool {
+	switch k := before.key(); {
 	case k == keyWith || k == keyRecursive:
 		return s.namesAhead(true)
 	case before.kind == ',' && older == ')':
@@ -104,7 +104,7 @@ func (s *scanner) namesAhead(as bool) bool {
 		return true
 	}
 	ahead.next(&t)
-	if s.keyAt(t) != keyAs {
+	if t.key() != keyAs {
 		return false
 	}
 	ahead.next(&t)

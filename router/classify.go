@@ -110,7 +110,7 @@ func reading(sql []byte, c *Context, execute uint64) (Statement, uint) {
 
 func newScanner(sql []byte, c *Context, execute uint64) scanner {
 	return scanner{
-		lex:       lexer{sql: sql, ansi: c.ANSIQuotes, noBackslash: c.NoBackslashEscapes, execute: execute, last: ';'},
+		lex:       lexer{sql: sql, ansi: c.ANSIQuotes, noBackslash: c.NoBackslashEscapes, execute: execute, last: symbol{kind: ';'}},
 		mariadb:   c.MariaDB,
 		ownSchema: lookup(c.Schema).schema != schemaData,
 	}

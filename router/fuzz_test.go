@@ -115,7 +115,7 @@ func checkGaps(t *testing.T, sql []byte, c Context, st Statement) {
 		if tok.kind == tokenString || tok.kind == tokenQuoted {
 			start--
 		}
-		if tok.gap {
+		if l.gap {
 			other = append(append(other, sql[from:start]...), " /* FOR UPDATE ' */\n-- x\"\n# `\n"...)
 			from = start
 		}

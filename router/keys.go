@@ -82,7 +82,6 @@ const (
 	keyMember
 	keyNames
 	keyNext
-	keyNextval
 	keyNo
 	keyNot
 	keyOnly
@@ -174,7 +173,7 @@ var keys = map[string]key{
 	"INDEX": keyIndex, "INDEXES": keyIndex, "KEYS": keyIndex, "INSERT": keyInsert, "INSTALL": keyInstall,
 	"INSTANCE": keyInstance, "INTO": keyInto, "ISOLATION": keyIsolation, "JOIN": keyJoin, "KILL": keyKill,
 	"LIBRARY": keyLibrary, "LOAD": keyLoad, "LOCAL": keyLocal, "LOCK": keyLock, "LOOP": keyLoop, "MASTER": keyMaster,
-	"MEMBER": keyMember, "NAMES": keyNames, "NEXT": keyNext, "NEXTVAL": keyNextval, "CURRVAL": keyNextval,
+	"MEMBER": keyMember, "NAMES": keyNames, "NEXT": keyNext,
 	"NO": keyNo, "NOT": keyNot, "ONLY": keyOnly, "OF": keyOf, "OPEN": keyOpen, "OPTIMIZE": keyOptimize,
 	"ORDER": keyOrder, "ORDINALITY": keyOrdinality, "PACKAGE": keyPackage, "PARTITIONS": keyPartitions, "PASSWORD": keyPassword,
 	"PERSIST": keyPersist, "PREPARE": keyPrepare, "PREVIOUS": keyPrevious, "PROCEDURE": keyProcedure,

@@ -19,12 +19,19 @@ const (
 
 // token is one lexical element: sql[start:end].
 type token struct {
-	kind  tokenKind
-	gap   bool   // white space or a comment stands before it
-	id    wordID // of a word that the word table knows, or of one of our user variables
+	symbol
 	start int32
 	end   int32
 }
+
+// symbol is what a token is, without its place.
+type symbol struct {
+	kind tokenKind
+	id   wordID // of a word that the word table knows, or of one of our user variables
+}
+
+// key is the symbol's part in the grammar; a quoted name has none.
+func (y symbol) key() key { return words.list[y.id].key }
 
 // lexer cuts a text into tokens as the servers do it. A text on which their
 // versions and flavors disagree, or that none of them accepts, sets odd: such
@@ -41,8 +48,8 @@ type lexer struct {
 	noBackslash bool // a backslash in a string is a backslash
 	inside      bool // in an executable comment that is read as code
 	odd         bool // not to be understood
-	last        tokenKind
-	lastID      wordID
+	gap         bool // white space or a comment stands before the token read last
+	last        symbol
 	seen        uint   // executable comments met so far
 	execute     uint64 // bit i: read the i-th of them as code
 
@@ -55,19 +62,24 @@ type lexer struct {
 
 // Classes of bytes outside quotes and comments.
 const (
-	byteOdd    uint8 = iota // no token starts so
-	byteSpace               // white space
-	byteLetter              // starts a word
+	byteSpace uint8 = iota // white space
+	// From here on up to byteSelf: a token starts so, and nothing else does.
+	byteLetter // starts a word
 	byteDigit
 	byteQuote
 	byteSelf // a token of its own whose kind is the character
 	byteOperator
 	byteSpecial // needs a look at what follows
+	byteOdd     // no token starts so
+	byteEnd     // no byte: the end of the text
 )
 
 var byteClass = makeByteClass()
 
 func makeByteClass() (class [256]uint8) {
+	for b := range class {
+		class[b] = byteOdd
+	}
 	for _, set := range []struct {
 		chars string
 		class uint8
@@ -105,73 +117,64 @@ func wordByte(b byte) bool { return wordBytes[b] }
 
 // next reads the next token into t.
 func (l *lexer) next(t *token) {
-	l.read(t)
-	l.last, l.lastID = t.kind, t.id
-}
-
-func (l *lexer) read(t *token) {
-	t.id, t.gap = wordNone, l.skip()
-	t.start = int32(l.pos)
-	if l.pos >= len(l.sql) {
-		if l.inside {
-			l.odd = true
-		}
-		t.kind, t.end = tokenEnd, int32(l.pos)
-		return
-	}
-	b := l.sql[l.pos]
-	switch byteClass[b] {
-	case byteLetter:
-		l.word(t)
-		return
-	case byteDigit:
-		l.number(t)
-	case byteQuote:
-		l.quoted(t, b)
-		return
+	b, class := l.skip()
+	t.id, t.start = wordNone, int32(l.pos)
+	switch class {
 	case byteSelf:
 		t.kind = tokenKind(b)
 		l.pos++
-	case byteSpecial:
-		l.special(t, b)
-	case byteOperator:
-		t.kind = tokenOther
-		l.pos++
+		t.end = int32(l.pos)
+	case byteLetter:
+		l.word(t)
+	case byteQuote:
+		l.quoted(t, b)
+	case byteDigit:
+		l.number(t)
+		t.end = int32(l.pos)
+	case byteEnd:
+		l.odd = l.odd || l.inside
+		t.kind, t.end = tokenEnd, t.start
 	default:
-		l.odd = true
-		t.kind = tokenOther
-		l.pos++
+		l.special(t, b)
+		t.end = int32(l.pos)
 	}
-	t.end = int32(l.pos)
+	l.last = t.symbol
 }
 
 // skip passes white space and comments and tells whether there were any.
-func (l *lexer) skip() bool {
-	from := l.pos
-	for l.pos < len(l.sql) {
-		b := l.sql[l.pos]
-		switch byteClass[b] {
-		case byteSpace:
-			l.pos++
-			continue
-		case byteLetter, byteDigit, byteQuote, byteSelf:
-			return l.pos > from
+func (l *lexer) skip() (b, class uint8) {
+	l.gap = false
+	for i := l.pos; i < len(l.sql); {
+		b = l.sql[i]
+		class = byteClass[b]
+		if class == byteSpace {
+			i++
+		} else if l.pos = i; class <= byteSelf || !l.passed(b) {
+			return b, class
+		} else {
+			i = l.pos
 		}
-		switch {
-		case b == '#':
-			l.line()
-		case b == '-' && l.dashes():
-			l.line()
-		case b == '/' && l.peek(1) == '*':
-			l.comment()
-		case b == '*' && l.inside && l.peek(1) == '/':
-			l.inside = false
-			l.pos += 2
-		default:
-			return l.pos > from
-		}
+		l.gap = true
 	}
-	return l.pos > from
+	l.pos = len(l.sql)
+	return 0, byteEnd
+}
+
+// passed passes a comment, or a mark of an executable one, and tells whether
+// there was one.
+func (l *lexer) passed(b byte) bool {
+	switch {
+	case b == '#', b == '-' && l.dashes():
+		l.line()
+	case b == '/' && l.peek(1) == '*':
+		l.comment()
+	case b == '*' && l.inside && l.peek(1) == '/':
+		l.inside = false
+		l.pos += 2
+	default:
+		return false
+	}
+	return true
 }
 
 // peek is the byte n places ahead, or 0 at the end.
@@ -282,29 +285,23 @@ func (l *lexer) word(t *token) {
 // itself.
 func (l *lexer) quoted(t *token, quote byte) {
 	t.kind = tokenString
-	escapes := !l.noBackslash
+	escape := byte('\\')
 	if quote == '`' || quote == '"' && l.ansi {
-		t.kind, escapes = tokenQuoted, false
+		t.kind, escape = tokenQuoted, quote
+	} else if l.noBackslash {
+		escape = quote
 	}
-	i := l.pos + 1
-	t.start = int32(i)
-	for i < len(l.sql) {
-		b := l.sql[i]
-		i++
-		if b != quote && (b != '\\' || !escapes) {
-			if l.wide && b >= 0x80 {
-				i++
-			}
-			continue
-		}
-		if b == quote && (i == len(l.sql) || l.sql[i] != quote) {
-			t.end, l.pos = int32(i-1), i
-			return
-		}
-		i++ // a doubled quote, or what the backslash escapes
+	var wide uint64
+	if l.wide {
+		wide = highBits
 	}
-	l.odd = true
-	t.end, l.pos = int32(len(l.sql)), len(l.sql)
+	l.pos++
+	t.start = int32(l.pos)
+	n := closingQuote(l.sql[l.pos:], quote, escape, wide)
+	t.end, l.pos = int32(l.pos+n), l.pos+n+1
+	if l.pos > len(l.sql) {
+		l.odd, l.pos = true, len(l.sql)
+	}
 }
 
 // special reads a token whose first byte does not tell what it is.
@@ -312,6 +309,8 @@ func (l *lexer) special(t *token, b byte) {
 	t.kind = tokenOther
 	l.pos++
 	switch b {
+	default:
+		l.odd = l.odd || byteClass[b] == byteOdd
 	case '@':
 		l.at(t)
 	case ':':

@@ -4,7 +4,7 @@ package router
 // several ways by the servers.
 func (l *lexer) number(t *token) {
 	t.kind = tokenNumber
-	if l.last == '.' {
+	if l.last.kind == '.' {
 		l.odd = true // the part of a name that starts with a digit
 	}
 	if l.peek(0) == '0' && l.radix() {
@@ -65,11 +65,11 @@ func (l *lexer) digits() {
 
 // point reads .5; after a name a part that starts with a digit is meant.
 func (l *lexer) point(t *token) {
-	if l.last == tokenWord && l.lastID == wordNone || l.last == tokenQuoted {
+	if l.last.kind == tokenWord && l.last.id == wordNone || l.last.kind == tokenQuoted {
 		l.odd = true
 	}
 	t.kind = tokenNumber
 	l.pos--
-	l.last = tokenNumber
+	l.last.kind = tokenNumber
 	l.number(t)
 }

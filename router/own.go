@@ -128,7 +128,7 @@ type ownParser struct {
 
 func newOwnParser(sql []byte, c *Context) ownParser {
 	return ownParser{lex: lexer{
-		sql: sql, ansi: c.ANSIQuotes, noBackslash: c.NoBackslashEscapes, wide: c.UnsafeCharset, last: ';',
+		sql: sql, ansi: c.ANSIQuotes, noBackslash: c.NoBackslashEscapes, wide: c.UnsafeCharset, last: symbol{kind: ';'},
 	}}
 }
 

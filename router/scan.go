@@ -11,11 +11,14 @@ type scanner struct {
 	ownSchema bool
 
 	tok    token     // the current token
-	before token     // the one before it
+	before symbol    // the one before it
 	older  tokenKind // the one before that
 
-	// What follows is about the current statement.
+	findings
+}
 
+// findings are what the tokens of the current statement have shown so far.
+type findings struct {
 	query     bool   // it may be a read: words that no read has are judged
 	show      bool   // it is SHOW or DESCRIBE: a bare name may be a schema
 	target    bool   // the table of an INSERT comes, maybe with its columns
@@ -36,13 +39,13 @@ type scanner struct {
 
 // begin forgets the statement before.
 func (s *scanner) begin() {
-	*s = scanner{lex: s.lex, mariadb: s.mariadb, ownSchema: s.ownSchema, tok: s.tok}
-	s.before.kind, s.older = ';', ';'
+	s.findings = findings{}
+	s.before, s.older = symbol{kind: ';'}, ';'
 }
 
 // advance makes the next token the current one.
 func (s *scanner) advance() {
-	s.older, s.before = s.before.kind, s.tok
+	s.older, s.before = s.before.kind, s.tok.symbol
 	s.lex.next(&s.tok)
 }
 
@@ -111,7 +114,7 @@ func (s *scanner) open(substring bool) {
 
 // name looks at a word or a quoted identifier, by what stands around it.
 func (s *scanner) name() {
-	t, before, older := s.tok, s.before, s.older
+	t, gap, before, older := s.tok, s.lex.gap, s.before, s.older
 	s.advance()
 	switch {
 	case s.tok.kind == '(':
@@ -119,7 +122,7 @@ func (s *scanner) name() {
 		s.advance()
 	case before.kind == '.':
 		s.part(t)
-		if t.gap && t.kind == tokenWord {
+		if gap && t.kind == tokenWord {
 			s.bare(&words.list[t.id], before) // a keyword again for the servers
 		}
 	case s.tok.kind == '.':
@@ -140,7 +143,7 @@ func (s *scanner) part(t token) {
 			s.refuse(ReasonServerSchema)
 		}
 	}
-	if t.end-t.start == int32(len("nextval")) && s.entry(t).key == keyNextval {
+	if name := s.lex.sql[t.start:t.end]; foldEqual("NEXTVAL", name) || foldEqual("CURRVAL", name) {
 		s.refuse(ReasonSequence) // seq.nextval
 		s.writes = true
 	}
@@ -174,7 +177,7 @@ func (s *scanner) entry(t token) *word {
 }
 
 // bare looks at a keyword that stands alone.
-func (s *scanner) bare(w *word, before token) {
+func (s *scanner) bare(w *word, before symbol) {
 	switch w.key {
 	case keyNone:
 	case keySelect, keyWith:
@@ -199,7 +202,7 @@ func (s *scanner) bare(w *word, before token) {
 	case keyCurrentUser, keyCurrentRole:
 		s.refuse(ReasonConnectionFunction)
 	case keySet:
-		if s.keyAt(before) != keyCharacter {
+		if before.key() != keyCharacter {
 			s.unexpected(ReasonNotUnderstood)
 		}
 	case keyLock:
@@ -207,16 +210,13 @@ func (s *scanner) bare(w *word, before token) {
 			s.refuse(ReasonForShare)
 		}
 	case keyInsert, keyUpdate, keyDelete, keyReplace, keyLoad, keyCall:
-		if !s.locking(before) {
+		if before.key() != keyFor { // not the UPDATE of FOR UPDATE
 			s.unexpected(ReasonWrite)
 		}
 	case keyProcedure, keyCreate, keyAlter, keyDrop, keyGrant, keyRevoke, keyRename, keyKill, keyAnalyze:
 		s.unexpected(ReasonNotUnderstood)
 	}
 }
-
-// locking tells whether a word after before is the UPDATE of FOR UPDATE.
-func (s *scanner) locking(before token) bool { return s.keyAt(before) == keyFor }
 
 // unexpected notes a reserved word that no read has.
 func (s *scanner) unexpected(r Reason) {
@@ -229,7 +229,7 @@ func (s *scanner) unexpected(r Reason) {
 // forClause judges FOR by the word after it: locks, but also FOR SYSTEM_TIME,
 // USE INDEX FOR JOIN, a column FOR ORDINALITY, SUBSTRING(a FROM 1 FOR 2), and
 // NEXT VALUE FOR, which was refused already.
-func (s *scanner) forClause(before token) {
+func (s *scanner) forClause(before symbol) {
 	switch s.key() {
 	case keyUpdate:
 		s.refuse(ReasonForUpdate)
@@ -237,7 +237,7 @@ func (s *scanner) forClause(before token) {
 		s.refuse(ReasonForShare)
 	case keySystemTime, keyJoin, keyOrder, keyGroup, keyOrdinality:
 	default:
-		sequence := s.deny == ReasonSequence && s.keyAt(before) == keyValue
+		sequence := s.deny == ReasonSequence && before.key() == keyValue
 		if s.substring&1 == 0 && !sequence {
 			s.unexpected(ReasonNotUnderstood)
 		}
@@ -245,7 +245,4 @@ func (s *scanner) forClause(before token) {
 }
 
 // key is the key of the current token.
-func (s *scanner) key() key { return s.keyAt(s.tok) }
-
-// keyAt is the key of a token; a quoted name has none.
-func (s *scanner) keyAt(t token) key { return words.list[t.id].key }
+func (s *scanner) key() key { return s.tok.key() }

@@ -293,7 +293,7 @@ func (s *scanner) start() Statement {
 	for ; !s.done(); s.advance() {
 		switch s.key() {
 		case keyOnly:
-			readOnly = s.keyAt(s.before) == keyRead
+			readOnly = s.before.key() == keyRead
 		case keyRead, keyWith, keyConsistent, keySnapshot:
 		default:
 			other = other || s.tok.kind != ','

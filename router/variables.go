@@ -4,7 +4,7 @@ package router
 // of an account instead, unless the name is a keyword.
 func (s *scanner) userVariable() {
 	b := s.before
-	account := !s.tok.gap && (b.kind == tokenString || b.kind == tokenQuoted || b.kind == tokenWord && b.id == wordNone)
+	account := !s.lex.gap && (b.kind == tokenString || b.kind == tokenQuoted || b.kind == tokenWord && b.id == wordNone)
 	s.refuse(ReasonUserVariable)
 	if s.query || !account {
 		s.effects |= UsesUserVariable
@@ -32,7 +32,7 @@ func (s *scanner) systemVariable() {
 // several parts is variableOther.
 func (s *scanner) variableName() (v, scope variable) {
 	s.advance()
-	if s.tok.gap || s.tok.kind != tokenWord && s.tok.kind != tokenQuoted {
+	if s.lex.gap || s.tok.kind != tokenWord && s.tok.kind != tokenQuoted {
 		s.confuse()
 		return variableOther, variableOther
 	}
