@@ -115,49 +115,43 @@ func makeWordBytes() (set [256]bool) {
 // wordByte tells whether b may continue a word.
 func wordByte(b byte) bool { return wordBytes[b] }
 
-// next reads the next token into t.
+// next reads the next token into t, after white space and comments.
 func (l *lexer) next(t *token) {
-	b, class := l.skip()
-	t.id, t.start = wordNone, int32(l.pos)
+	b, class := byte(0), byteEnd
+	i, gap := l.pos, false
+	for i < len(l.sql) {
+		b = l.sql[i]
+		if class = byteClass[b]; class == byteSpace {
+			i++
+		} else if l.pos = i; class <= byteSelf || !l.passed(b) {
+			break
+		} else {
+			i = l.pos
+		}
+		gap, class = true, byteEnd
+	}
+	l.pos, l.gap = i, gap
+	t.id, t.start = wordNone, int32(i)
 	switch class {
 	case byteSelf:
 		t.kind = tokenKind(b)
 		l.pos++
-		t.end = int32(l.pos)
 	case byteLetter:
 		l.word(t)
+		return
 	case byteQuote:
 		l.quoted(t, b)
+		return
 	case byteDigit:
 		l.number(t)
-		t.end = int32(l.pos)
 	case byteEnd:
 		l.odd = l.odd || l.inside
-		t.kind, t.end = tokenEnd, t.start
+		t.kind = tokenEnd
 	default:
 		l.special(t, b)
-		t.end = int32(l.pos)
 	}
+	t.end = int32(l.pos)
 	l.last = t.symbol
-}
-
-// skip passes white space and comments and tells whether there were any.
-func (l *lexer) skip() (b, class uint8) {
-	l.gap = false
-	for i := l.pos; i < len(l.sql); {
-		b = l.sql[i]
-		class = byteClass[b]
-		if class == byteSpace {
-			i++
-		} else if l.pos = i; class <= byteSelf || !l.passed(b) {
-			return b, class
-		} else {
-			i = l.pos
-		}
-		l.gap = true
-	}
-	l.pos = len(l.sql)
-	return 0, byteEnd
 }
 
 // passed passes a comment, or a mark of an executable one, and tells whether
@@ -278,7 +272,7 @@ func (l *lexer) word(t *token) {
 	}
 	t.kind, t.end = tokenWord, int32(i)
 	t.id = find(words, h, l.sql[t.start:i])
-	l.pos = i
+	l.pos, l.last = i, t.symbol
 }
 
 // quoted reads a string or a quoted identifier. A doubled quote stands for
@@ -296,7 +290,7 @@ func (l *lexer) quoted(t *token, quote byte) {
 		wide = highBits
 	}
 	l.pos++
-	t.start = int32(l.pos)
+	t.start, l.last = int32(l.pos), t.symbol
 	n := closingQuote(l.sql[l.pos:], quote, escape, wide)
 	t.end, l.pos = int32(l.pos+n), l.pos+n+1
 	if l.pos > len(l.sql) {
