@@ -75,7 +75,7 @@ type Response struct {
 func (r *Response) Begin(command byte, caps Capability) {
 	*r = Response{eof: caps&Capability(mysql.CLIENT_DEPRECATE_EOF) == 0, state: expectOne}
 	switch command {
-	case mysql.COM_QUERY, mysql.COM_STMT_EXECUTE, mysql.COM_PROCESS_INFO, mariadbBulkExecute:
+	case mysql.COM_QUERY, mysql.COM_STMT_EXECUTE, mysql.COM_PROCESS_INFO, ComBulkExecute:
 		r.state = expectResult
 	case mysql.COM_STMT_FETCH, mysql.COM_FIELD_LIST:
 		r.state = expectRows
@@ -99,8 +99,9 @@ func Responds(command byte) bool {
 	return true
 }
 
-// mariadbBulkExecute is MariaDB's COM_STMT_BULK_EXECUTE, https://mariadb.com/kb/en/com_stmt_bulk_execute/.
-const mariadbBulkExecute = 0xFA
+// ComBulkExecute is MariaDB's COM_STMT_BULK_EXECUTE, which [CapBulkExecute] allows:
+// https://mariadb.com/kb/en/com_stmt_bulk_execute/
+const ComBulkExecute = 0xFA
 
 // Done reports whether the response is over.
 func (r *Response) Done() bool { return r.state == expectNothing && r.skip == 0 && !r.joined }

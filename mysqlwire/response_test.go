@@ -171,7 +171,7 @@ var responses = []struct {
 	{"process list", mysql.COM_PROCESS_INFO, false, func(f form, s *stream) {
 		f.columns(s, 1).packet([]byte("\x011")).packet(f.end(auto))
 	}, "cols end"},
-	{"bulk execute", mariadbBulkExecute, false, func(f form, s *stream) {
+	{"bulk execute", ComBulkExecute, false, func(f form, s *stream) {
 		f.columns(s, 1).packet([]byte{0, 0, 1}).packet(f.end(auto))
 	}, "cols end"},
 	{"close", mysql.COM_STMT_CLOSE, false, func(form, *stream) {}, ""},

@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"github.com/go-mysql-org/go-mysql/mysql"
+
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 )
 
@@ -20,6 +22,11 @@ type command struct {
 
 // whole reports whether head is the whole packet.
 func (m *command) whole() bool { return m.rest == 0 && !m.more }
+
+// runs reports whether the command runs a statement.
+func (m *command) runs() bool {
+	return m.code == mysql.COM_QUERY || m.code == mysql.COM_STMT_EXECUTE || m.code == mysqlwire.ComBulkExecute
+}
 
 // payload is the packet behind its first header, as far as head has it; nothing once the command was dropped.
 func (m *command) payload() []byte { return m.head[min(mysqlwire.HeaderSize, len(m.head)):] }

@@ -186,6 +186,10 @@ func (c *conn) handle(r *request) error {
 		return c.prepare(r)
 	case mysql.COM_STMT_EXECUTE:
 		return c.execute(r)
+	case mysqlwire.ComBulkExecute:
+		if c.primary.MariaDB {
+			return c.executeBulk(r)
+		}
 	case mysql.COM_STMT_FETCH, mysql.COM_STMT_RESET:
 		return c.onStatement(r)
 	case mysql.COM_STMT_SEND_LONG_DATA:

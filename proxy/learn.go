@@ -13,7 +13,7 @@ import (
 // finish records what became of a request, before the client can know it.
 func (c *conn) finish(l *link, r *request) {
 	failed := r.failure != nil
-	ran := r.code == mysql.COM_QUERY || r.code == mysql.COM_STMT_EXECUTE
+	ran := r.runs()
 	c.diagnostics(l, r)
 	if r.code == mysql.COM_SET_OPTION && !failed {
 		c.setOption(r.payload())

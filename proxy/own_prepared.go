@@ -113,6 +113,8 @@ func (c *conn) onOwn(r *request, st *statement) error {
 var (
 	errMixedPrepare = &mysqlwire.Error{Code: mysql.ER_UNSUPPORTED_PS, State: "HY000", Message: "A prepared statement is either for " +
 		"the proxy or for the server; set @sticky_... in a statement of its own"}
+	errOwnInBulk = &mysqlwire.Error{Code: mysql.ER_UNSUPPORTED_PS, State: "HY000", Message: "A statement for the proxy is " +
+		"executed once at a time"}
 	errLongValue = &mysqlwire.Error{Code: mysql.ER_WRONG_ARGUMENTS, State: "HY000", Message: "Incorrect arguments: " +
 		"send the value of @sticky_... with the execution, and not in pieces"}
 )

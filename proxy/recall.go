@@ -27,7 +27,7 @@ type kept struct {
 // warnings.
 func (c *conn) diagnostics(l *link, r *request) {
 	failed := r.failure != nil
-	ran := r.code == mysql.COM_QUERY || r.code == mysql.COM_STMT_EXECUTE
+	ran := r.runs()
 	if failed {
 		r.warnings = 1 // the error
 	}

@@ -84,7 +84,7 @@ func (c *client) login(l login) ([]byte, error) {
 	}
 	c.id, c.salt = g.ConnectionID, g.Salt
 	c.caps = l.caps & (g.Capabilities | mysqlwire.CapLongPassword)
-	if c.caps.Has(mysqlwire.CapExtendedMetadata) {
+	if c.caps&(mysqlwire.CapExtendedMetadata|mysqlwire.CapBulkExecute) != 0 {
 		c.caps &^= mysqlwire.CapLongPassword // it says that there are none of MariaDB's own flags
 	}
 	r := mysqlwire.LoginRequest{Capabilities: c.caps, MaxPacket: 1 << 30, Collation: 45, User: l.account.User, Schema: l.schema, Plugin: g.Plugin}

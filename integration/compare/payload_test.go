@@ -71,6 +71,8 @@ func (c *client) statementPayload(command string, args []string, argument string
 		return c.execution(about(mysql.COM_STMT_EXECUTE), 0, false, args[1:])
 	case "cursor":
 		return c.execution(about(mysql.COM_STMT_EXECUTE), 1, true, args[1:])
+	case "bulk", "bulk_again":
+		return bulk(binary.LittleEndian.AppendUint32([]byte{mysqlwire.ComBulkExecute}, id), command == "bulk", argument)
 	case "fetch":
 		n, err := strconv.ParseUint(args[1], 10, 32)
 		return binary.LittleEndian.AppendUint32(about(mysql.COM_STMT_FETCH), uint32(n)), err
@@ -124,6 +126,33 @@ func (c *client) execution(b []byte, flags byte, withTypes bool, args []string) 
 		b = append(b, 0)
 	}
 	return append(b, values...), nil
+}
+
+// bulk is a COM_STMT_BULK_EXECUTE: https://mariadb.com/kb/en/com_stmt_bulk_execute/
+func bulk(b []byte, withTypes bool, argument string) ([]byte, error) {
+	const sendsTypes, isNull = 0x80, 1
+	var types, values []byte
+	_, argument, _ = strings.Cut(argument, " ")
+	for i, row := range strings.Split(argument, ";") {
+		for _, a := range words(row) {
+			typ, value, err := parameter(a)
+			if err != nil {
+				return nil, err
+			}
+			if i == 0 {
+				types = append(types, typ, 0)
+			}
+			indicator := byte(0)
+			if a == "NULL" {
+				indicator = isNull
+			}
+			values = append(append(values, indicator), value...)
+		}
+	}
+	if !withTypes {
+		return append(append(b, 0, 0), values...), nil
+	}
+	return append(append(append(b, sendsTypes, 0), types...), values...), nil
 }
 
 // parameter is the type and the bytes of a value. LONG is one that was sent before.

@@ -160,7 +160,7 @@ var capabilities = map[string]mysqlwire.Capability{
 	"multi_statements": mysqlwire.CapMultiStatements,
 	"found_rows":       mysqlwire.CapFoundRows,
 	"query_attributes": mysqlwire.CapQueryAttributes,
-	"ignore_space":     mysqlwire.CapIgnoreSpace, "extended_metadata": mysqlwire.CapExtendedMetadata,
+	"ignore_space":     mysqlwire.CapIgnoreSpace, "extended_metadata": mysqlwire.CapExtendedMetadata, "bulk": mysqlwire.CapBulkExecute,
 	"local_files": mysqlwire.CapLocalFiles,
 	"interactive": mysqlwire.CapInteractive,
 }
@@ -204,7 +204,7 @@ func (c *client) do(p *player, s step) (response, error) {
 // unprepared reports whether a step is about a prepared statement that is not there.
 func (c *client) unprepared(s step) bool {
 	switch s.command {
-	case "execute", "again", "cursor", "fetch", "reset", "close", "long":
+	case "execute", "again", "cursor", "bulk", "bulk_again", "fetch", "reset", "close", "long":
 		_, ok := c.statements[words(s.argument)[0]]
 		return !ok
 	}

@@ -31,6 +31,8 @@ import (
 //	.cursor s values                the same, with a cursor
 //	.fetch s n                      fetch n rows from the cursor
 //	.long s n text                  send data for parameter n
+//	.bulk s values; values; ...     execute it for many rows at once, which MariaDB can
+//	.bulk_again s values; ...       the same, without the types
 //	.reset s, .close s              the statement's end, or that of its cursor and long data
 //	.attributes name value SQL      a text with a query attribute
 //	.file text                      what the next LOAD DATA LOCAL gets
