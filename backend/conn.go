@@ -6,6 +6,7 @@ import (
 	"sync"
 	"syscall"
 
+	"github.com/stickyproxy/stickyproxy/internal/netfd"
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 )
 
@@ -55,13 +56,9 @@ func (c *Conn) Close() error {
 	return c.close()
 }
 
-// preparePeek gets hold of the socket, below TLS if need be.
+// preparePeek gets hold of the socket.
 func (c *Conn) preparePeek() {
-	nc := c.Conn
-	if t, ok := nc.(interface{ NetConn() net.Conn }); ok {
-		nc = t.NetConn()
-	}
-	if s, ok := nc.(syscall.Conn); ok {
+	if s, ok := c.socket().(syscall.Conn); ok {
 		if raw, err := s.SyscallConn(); err == nil {
 			c.raw, c.peek = raw, c.peekAt
 		}
@@ -80,7 +77,23 @@ func (c *Conn) Alive() bool {
 }
 
 // peekAt looks whether something could be read from the socket.
-func (c *Conn) peekAt(fd uintptr) { c.quiet = quiet(fd) }
+func (c *Conn) peekAt(fd uintptr) { c.quiet = netfd.Peek(fd) == netfd.ErrWait }
+
+// HangUp tells the server that nobody waits for it any more, as a client does that is gone, so that it may end what waits
+// for nothing (SLEEP, GET_LOCK). What it says until then can be read. Any goroutine may call it.
+func (c *Conn) HangUp() {
+	if w, ok := c.socket().(interface{ CloseWrite() error }); ok {
+		_ = w.CloseWrite() // whoever uses the connection will find out
+	}
+}
+
+// socket is the connection below TLS, if that is used.
+func (c *Conn) socket() net.Conn {
+	if t, ok := c.Conn.(interface{ NetConn() net.Conn }); ok {
+		return t.NetConn()
+	}
+	return c.Conn
+}
 
 // Reset forgets the state of the session (COM_RESET_CONNECTION: transaction, variables, temporary tables, prepared
 // statements, locks) and turns the trackers on again, in one round trip bounded by ctx. After an error the connection

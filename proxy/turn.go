@@ -20,6 +20,7 @@ type turn struct {
 	waits    uint64        // how many there were
 	seen     uint64        // the wait that expire saw, and since when
 	since    time.Time
+	asked    uint64 // the wait before the command that was being served when long was asked
 }
 
 // end notes that a command was served, and reports whether the connection goes on. The wait for the next one may take
@@ -72,6 +73,18 @@ func (t *turn) expire(nc net.Conn, now time.Time) {
 		t.expired = true
 		_ = nc.SetReadDeadline(time.Unix(1, 0))
 	}
+}
+
+// long reports whether the command that is being served was already when it was asked last.
+func (t *turn) long() bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.waiting {
+		return false
+	}
+	asked := t.asked
+	t.asked = t.waits
+	return asked == t.waits
 }
 
 // tooLate reports whether the wait was ended by expire.

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/stickyproxy/stickyproxy/backend"
+	"github.com/stickyproxy/stickyproxy/internal/netfd"
 )
 
 // watchInterval is how soon a read is taken away from a replica that went silent. The monitor takes a second or two to
@@ -12,7 +13,7 @@ const watchInterval = 500 * time.Millisecond
 
 // watch ends the waits of reads for replicas that are no longer up, until the server ends: those reads run elsewhere.
 // Without it, a client would wait for a frozen replica until the kernel gives up on it. It also ends the waits for clients
-// that have been idle for longer than they have set.
+// that have been idle for longer than they have set, and tells servers of clients that are gone.
 func (s *Server) watch() {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
@@ -23,6 +24,7 @@ func (s *Server) watch() {
 		case <-tick.C:
 		}
 		s.expire(time.Now())
+		s.hangUp()
 		snap := s.o.Fleet.Snapshot()
 		for i := range snap.Replicas {
 			if !snap.Replicas[i].Up {
@@ -41,6 +43,24 @@ func (s *Server) expire(now time.Time) {
 	for cl := range s.clients {
 		if c := cl.conn; c != nil {
 			c.turn.expire(cl.nc, now)
+		}
+	}
+}
+
+// hangUp has the servers know of clients that are gone while a command of theirs is served: a server looks whether its
+// client is still there while it waits for nothing else (SLEEP, GET_LOCK), and would wait on for a proxy that is.
+func (s *Server) hangUp() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for cl := range s.clients {
+		c := cl.conn
+		if c == nil || !c.turn.long() || !netfd.Ended(cl.nc) {
+			continue
+		}
+		for _, l := range []*link{c.busy.Load(), c.waits.Load()} {
+			if l != nil {
+				l.HangUp()
+			}
 		}
 	}
 }

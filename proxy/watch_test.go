@@ -8,7 +8,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/go-mysql-org/go-mysql/mysql"
+
 	"github.com/stickyproxy/stickyproxy/backend"
+	"github.com/stickyproxy/stickyproxy/internal/mysqltest/fakeserver"
 	"github.com/stickyproxy/stickyproxy/internal/mysqltest/faultyconn"
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 	"github.com/stickyproxy/stickyproxy/router"
@@ -147,5 +150,37 @@ func TestAnswerAfterTheWait(t *testing.T) {
 	served.Wait()
 	if woken != 1 || c.replica != nil || c.previous != c.primary {
 		t.Errorf("woken %d times; the replica's answer was used", woken)
+	}
+}
+
+// A client that goes away while a server works for it is gone for that server too, and one that waits is not.
+func TestServersHearOfClientsThatAreGone(t *testing.T) {
+	for _, sql := range []string{"DO SLEEP(100)", "SELECT SLEEP(100)"} {
+		r := startRig(t, rigOptions{replicas: 1})
+		heard, asked := make(chan error, 2), make(chan struct{}, 2)
+		for _, s := range r.all() {
+			s.on(func(c *fakeserver.Conn, cmd fakeserver.Command) error {
+				if cmd.SQL != sql {
+					return errDefault
+				}
+				asked <- struct{}{}
+				heard <- c.WaitForClient()
+				return errHangUp
+			})
+		}
+		stays, goes := r.connect(), r.connect()
+		stays.send(mysql.COM_QUERY, sql)
+		goes.send(mysql.COM_QUERY, sql)
+		<-asked
+		<-asked
+		goes.close()
+		if err := <-heard; err != io.EOF {
+			t.Errorf("%s: the server read %v, want the end", sql, err)
+		}
+		if len(heard) > 0 {
+			t.Errorf("%s: the other client is said to be gone, too", sql)
+		}
+		stays.close()
+		<-heard
 	}
 }

@@ -121,6 +121,42 @@ func Read(fd uintptr, p []byte) (int, error) {
 	for errno == syscall.EINTR {
 		n, errno = read(fd, p)
 	}
+	return came(n, errno)
+}
+
+// Peek tells what a read of a socket would meet, and takes nothing: nil for bytes, ErrWait for none yet (always, where
+// sockets cannot be looked at), io.EOF for the end of the stream. It never waits, whatever mode the socket is in.
+func Peek(fd uintptr) error {
+	var p [1]byte
+	n, errno := peek(fd, p[:])
+	for errno == syscall.EINTR {
+		n, errno = peek(fd, p[:])
+	}
+	_, err := came(n, errno)
+	return err
+}
+
+// Ended tells whether the peer of a socket has ended its side, or is gone, and all that it sent was read. Any goroutine
+// may ask.
+func Ended(nc net.Conn) bool {
+	s, ok := nc.(syscall.Conn)
+	if !ok {
+		return false
+	}
+	raw, err := s.SyscallConn()
+	if err != nil {
+		return false
+	}
+	ended := false
+	_ = raw.Control(func(fd uintptr) { // an error: it is closed on this side
+		err := Peek(fd)
+		ended = err != nil && err != ErrWait
+	})
+	return ended
+}
+
+// came is what a read says that came.
+func came(n int, errno syscall.Errno) (int, error) {
 	switch {
 	case errno == ErrWait:
 		return 0, ErrWait
