@@ -32,7 +32,7 @@ var arrows = map[string][]string{
 	"bench/lab":                      {"backend", "bench/client", "internal/mysqltest", "mysqlwire"},
 	"bench/policies":                 {"bench/client", "bench/stats"},
 	"bench/load":                     {"bench/client", "bench/stats"},
-	"bench/report":                   {"bench/lag", "bench/load", "bench/policies", "bench/stats"},
+	"bench/report":                   {"bench/lag", "bench/load", "bench/policies", "bench/stats", "integration/guarantees"},
 	"internal/mysqltest":             {},
 	"internal/mysqltest/clustertest": {"internal/mysqltest"},
 	"internal/mysqltest/fakeserver":  {},

@@ -35,7 +35,7 @@ type Lab struct {
 
 // Server is what a report says about one server.
 type Server struct {
-	Role    string `json:"role"` // primary, replica
+	Role    string `json:"role"` // primary, replica, or endpoint where that is not known
 	Name    string `json:"name"`
 	Address string `json:"address"`
 	Version string `json:"version"`
@@ -80,6 +80,17 @@ func Attach(ctx context.Context, primary client.Endpoint, replicas []client.Endp
 	}
 	if err := l.open(ctx); err != nil {
 		return nil, errors.Join(err, l.Close())
+	}
+	return l, nil
+}
+
+// Look asks endpoints what they are, and makes nothing: there is no schema then, and nothing to close.
+func Look(ctx context.Context, endpoints []client.Endpoint) (*Lab, error) {
+	l := new(Lab)
+	for _, e := range endpoints {
+		if err := l.withServer(ctx, e, "endpoint", func(*client.Conn) error { return nil }); err != nil {
+			return nil, fmt.Errorf("endpoint %s: %w", e.Address, err)
+		}
 	}
 	return l, nil
 }

@@ -83,6 +83,8 @@ func (r *Report) Page(w io.Writer) error {
 		err = r.policiesPage(&p)
 	case r.Load != nil:
 		err = r.loadPage(&p)
+	case r.Check != nil:
+		err = r.checkPage(&p)
 	}
 	if err != nil {
 		return err
@@ -100,6 +102,9 @@ func (r *Report) subtitle() string {
 		}
 	}
 	replicas := len(r.Servers) - len(versions)
+	if len(versions) == 0 {
+		return fmt.Sprintf("%d endpoints, %s", replicas, r.Started.Format("2 January 2006, 15:04 UTC"))
+	}
 	return fmt.Sprintf("%s with %d replicas, %s", strings.Join(versions, ", "), replicas, r.Started.Format("2 January 2006, 15:04 UTC"))
 }
 

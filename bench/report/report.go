@@ -1,9 +1,11 @@
 package report
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"runtime"
 	"strconv"
@@ -15,6 +17,7 @@ import (
 	"github.com/stickyproxy/stickyproxy/bench/load"
 	"github.com/stickyproxy/stickyproxy/bench/policies"
 	"github.com/stickyproxy/stickyproxy/bench/stats"
+	"github.com/stickyproxy/stickyproxy/integration/guarantees"
 )
 
 // Format is the version of the files that are written.
@@ -22,7 +25,7 @@ const Format = 1
 
 // Report is one run.
 type Report struct {
-	Command  string    `json:"command"` // lag, policies, load
+	Command  string    `json:"command"` // lag, policies, load, check
 	Format   int       `json:"format"`
 	Repeat   string    `json:"repeat"` // the command line that makes such a run again
 	Started  time.Time `json:"started"`
@@ -36,9 +39,10 @@ type Report struct {
 
 	Figures []stats.Figure `json:"figures"` // what compare compares
 
-	*lag.Result                  // of bench lag
-	Policies    *policies.Result `json:"policies,omitempty"`
-	Load        *load.Result     `json:"load,omitempty"`
+	*lag.Result                    // of bench lag
+	Policies    *policies.Result   `json:"policies,omitempty"`
+	Load        *load.Result       `json:"load,omitempty"`
+	Check       *guarantees.Report `json:"check,omitempty"`
 }
 
 // Server is one server or endpoint of the run.
@@ -98,11 +102,18 @@ func valueOf(path, name string) string {
 
 // WriteFile writes the report as JSON.
 func (r *Report) WriteFile(path string) error {
-	b, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
+	var b bytes.Buffer
+	if err := r.Write(&b); err != nil {
 		return err
 	}
-	return os.WriteFile(path, append(b, '\n'), 0o644)
+	return os.WriteFile(path, b.Bytes(), 0o644)
+}
+
+// Write writes the report as JSON.
+func (r *Report) Write(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", " ")
+	return e.Encode(r)
 }
 
 // maxFile bounds a report that is read, bytes.

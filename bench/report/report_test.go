@@ -14,6 +14,7 @@ import (
 	"github.com/stickyproxy/stickyproxy/bench/load"
 	"github.com/stickyproxy/stickyproxy/bench/policies"
 	"github.com/stickyproxy/stickyproxy/bench/stats"
+	"github.com/stickyproxy/stickyproxy/integration/guarantees"
 )
 
 var update = flag.Bool("update", false, "write testdata again")
@@ -127,10 +128,21 @@ func loadReport(t *testing.T) *Report {
 	return r
 }
 
+// checkReport is a run in which two guarantees were broken.
+func checkReport() *Report {
+	r := blank("check")
+	r.SetCheck(&guarantees.Report{
+		Hints: []guarantees.Hint{guarantees.ByToken}, Split: true, Seed: 7, Seconds: 10, Reads: 5000, Checked: 4900, Behind: 1200, Writes: 800, Unknown: 1,
+		Errors: map[string]int64{"1213": 2}, Violations: map[string]int64{"read_your_writes": 31, "monotonic_reads": 5},
+		Samples: []guarantees.Violation{{Guarantee: guarantees.MonotonicReads, Session: "a <b>", Cell: 3, Got: 1, Want: 2, Detail: "a read showed an older version"}},
+	})
+	return r
+}
+
 // all is one report of each kind.
 func all(t *testing.T) map[string]*Report {
 	t.Helper()
-	return map[string]*Report{"lag": lagReport(t, false), "storm": lagReport(t, true), "policies": policiesReport(t), "load": loadReport(t)}
+	return map[string]*Report{"lag": lagReport(t, false), "storm": lagReport(t, true), "policies": policiesReport(t), "load": loadReport(t), "check": checkReport()}
 }
 
 // The tables are as in testdata.

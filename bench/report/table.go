@@ -17,6 +17,8 @@ func (r *Report) Table(w io.Writer) {
 	switch {
 	case r.Result != nil:
 		r.lagTable(w)
+	case r.Check != nil:
+		r.Check.Table(w)
 	default:
 		figureTable(w, r.Figures)
 	}

@@ -49,14 +49,14 @@ type benchOutput struct {
 }
 
 func (o *benchOutput) flags(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&o.json, "json", "", "write all figures to this file")
+	cmd.Flags().StringVar(&o.json, "json", "", "write all figures to this file; - is the output, in place of the table")
 	cmd.Flags().StringVar(&o.html, "html", "", "write a page to look at to this file")
 }
 
 // check finds out before the run that a file cannot be written after it.
 func (o *benchOutput) check() error {
 	for _, path := range []string{o.json, o.html} {
-		if path == "" {
+		if path == "" || path == "-" {
 			continue
 		}
 		_, missing := os.Stat(path)
@@ -74,8 +74,15 @@ func (o *benchOutput) check() error {
 
 // write writes the report wherever it is wanted.
 func (o *benchOutput) write(r *report.Report, out io.Writer) error {
-	r.Table(out)
-	if o.json != "" {
+	switch o.json {
+	case "-":
+		if err := r.Write(out); err != nil {
+			return err
+		}
+	case "":
+		r.Table(out)
+	default:
+		r.Table(out)
 		if err := r.WriteFile(o.json); err != nil {
 			return err
 		}
@@ -86,8 +93,9 @@ func (o *benchOutput) write(r *report.Report, out io.Writer) error {
 	return nil
 }
 
-// benchRun is one run from the first server to the report. measure fills the report.
-func benchRun(cmd *cobra.Command, servers *benchServers, output *benchOutput,
+// benchRun is one run from the first server to the report. Open starts the servers, or looks at those of the user; measure
+// fills the report.
+func benchRun(cmd *cobra.Command, open func(ctx context.Context, in io.Reader, p *progress) (*lab.Lab, error), output *benchOutput,
 	measure func(ctx context.Context, l *lab.Lab, r *report.Report, p *progress) error) (err error) {
 	if err := output.check(); err != nil {
 		return err
@@ -95,7 +103,7 @@ func benchRun(cmd *cobra.Command, servers *benchServers, output *benchOutput,
 	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	p := newProgress(cmd.ErrOrStderr())
-	l, err := servers.open(ctx, cmd.InOrStdin(), p)
+	l, err := open(ctx, cmd.InOrStdin(), p)
 	if err != nil {
 		return interrupted(ctx, err)
 	}
@@ -110,11 +118,11 @@ func benchRun(cmd *cobra.Command, servers *benchServers, output *benchOutput,
 	start := time.Now()
 	err = measure(ctx, l, r, p)
 	p.clear()
-	if err != nil {
+	if err != nil && !errors.Is(err, errBroken) {
 		return interrupted(ctx, err)
 	}
 	r.Seconds = time.Since(start).Round(10 * time.Millisecond).Seconds()
-	return output.write(r, cmd.OutOrStdout())
+	return errors.Join(err, output.write(r, cmd.OutOrStdout()))
 }
 
 // errInterrupted is the end by a signal. There is no result then.

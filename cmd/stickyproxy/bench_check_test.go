@@ -44,7 +44,7 @@ func TestBenchCheckNobody(t *testing.T) {
 
 // The flags reach the options.
 func TestBenchCheckOptions(t *testing.T) {
-	f := checkFlags{to: []string{"a:1", "b"}, user: "u", tls: tlsFlags{mode: "required"}, hints: []string{"token"}, length: 1, text: true, setup: "c"}
+	f := checkFlags{to: []string{"a:1", "b"}, servers: benchServers{user: "u", tls: tlsFlags{mode: "required"}}, hints: []string{"token"}, length: 1, text: true, setup: "c"}
 	o, err := f.options()
 	if err != nil {
 		t.Fatal(err)

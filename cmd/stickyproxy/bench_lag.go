@@ -53,7 +53,7 @@ primary that makes replicas late.`,
 		if err := o.validate(); err != nil {
 			return usageError{err: err}
 		}
-		return benchRun(cmd, &o.servers, &o.output, o.run)
+		return benchRun(cmd, o.servers.open, &o.output, o.run)
 	}
 	return cmd
 }

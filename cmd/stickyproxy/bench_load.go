@@ -52,7 +52,7 @@ and the memory of an idle client.`,
 		if err := o.validate(); err != nil {
 			return usageError{err: err}
 		}
-		return benchRun(cmd, &o.servers, &o.output, o.run)
+		return benchRun(cmd, o.servers.open, &o.output, o.run)
 	}
 	return cmd
 }

@@ -66,7 +66,7 @@ from then.`,
 		if err := o.validate(); err != nil {
 			return usageError{err: err}
 		}
-		return benchRun(cmd, &o.servers, &o.output, o.run)
+		return benchRun(cmd, o.servers.open, &o.output, o.run)
 	}
 	return cmd
 }

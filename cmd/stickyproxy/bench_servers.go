@@ -34,11 +34,16 @@ type benchServers struct {
 	targets    []string
 }
 
-func (s *benchServers) flags(cmd *cobra.Command) {
-	f := cmd.Flags()
+// localFlags are those of private servers.
+func (s *benchServers) localFlags(f *pflag.FlagSet) {
 	f.StringVar(&s.local, "local", "", "start private servers for the run: mariadb or mysql")
 	f.StringVar(&s.lag, "lag", "", "how late the private replicas are: 50ms, 2s, or freeze:3s")
 	f.IntVar(&s.count, "replicas", 2, "how many private replicas there are")
+}
+
+func (s *benchServers) flags(cmd *cobra.Command) {
+	f := cmd.Flags()
+	s.localFlags(f)
 	f.StringVar(&s.primary, "primary", "", "your primary, host:port")
 	f.StringArrayVar(&s.replicas, "replica", nil, "a replica of it, host:port; may be repeated")
 	f.StringVar(&s.user, "user", "", "account on your servers; its password is in "+benchPasswordVariable)

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/stickyproxy/stickyproxy/bench/lab"
+	"github.com/stickyproxy/stickyproxy/bench/report"
 	"github.com/stickyproxy/stickyproxy/internal/mysqltest"
 	"github.com/stickyproxy/stickyproxy/internal/mysqltest/clustertest"
 )
@@ -94,6 +95,7 @@ func TestBenchOnServers(t *testing.T) {
 		t.Run("lag", func(t *testing.T) { testBenchLag(t, l) })
 		t.Run("policies", func(t *testing.T) { testBenchPolicies(t, l) })
 		t.Run("load", func(t *testing.T) { testBenchLoad(t, l) })
+		t.Run("check", func(t *testing.T) { testBenchCheck(t, l) })
 		t.Run("interrupted", func(t *testing.T) { testBenchInterrupted(t, l) })
 		if e == mysqltest.MariaDB { // MySQL's answers have the same numbers
 			t.Run("errors", func(t *testing.T) { testBenchErrors(t, l) })
@@ -242,6 +244,48 @@ func testBenchErrors(t *testing.T, l *benchLab) {
 	})
 }
 
+// The primary alone keeps what it promises, and the report is that of the other subcommands.
+func testBenchCheck(t *testing.T, l *benchLab) {
+	whole := l.args
+	defer func() { l.args = whole }()
+	l.args = []string{"--user", l.Root.User, "--yes", "--to", l.Primary.Addr()}
+	table, file := l.run(t, "check", "--for", "1s", "--least-probes", "1")
+	if !strings.Contains(table, "0  violations: read_your_writes") {
+		t.Errorf("the table:\n%s", table)
+	}
+	check := file["check"].(map[string]any)
+	if n := check["violations"].(map[string]any)["monotonic_reads"].(float64); n != 0 || check["checked"].(float64) == 0 {
+		t.Errorf("the file: %v", check)
+	}
+	if server := file["servers"].([]any)[0].(map[string]any); server["role"] != "endpoint" || server["version"] == "" {
+		t.Errorf("the endpoint: %v", server)
+	}
+	status, stdout, stderr := runCommand(t, "", append([]string{"bench", "check", "--for", "100ms", "--least-probes", "1000000000", "--json", "-"}, l.args...)...)
+	if status != exitFailure || stdout != "" || !strings.Contains(stderr, "it takes 1000000000") {
+		t.Errorf("too few reads: %d, %s%s", status, stdout, stderr)
+	}
+}
+
+// A naive split of private servers that are late breaks promises, in a report that says so; stickyproxy before them keeps them.
+func TestBenchCheckLocal(t *testing.T) {
+	t.Setenv(asProgram, "1")
+	for _, tt := range []struct {
+		args   []string
+		status int
+		broken bool
+	}{
+		{[]string{"--split"}, exitFailure, true},
+		{nil, exitOK, false},
+	} {
+		status, stdout, stderr := runCommand(t, "", append([]string{"bench", "check", "--local", "mariadb", "--replicas", "1", "--lag", "100ms",
+			"--for", "2s", "--json", "-"}, tt.args...)...)
+		var r report.Report
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil || status != tt.status || r.Check.Broken() > 0 != tt.broken {
+			t.Errorf("%v: status %d, %v: %s%s", tt.args, status, err, stdout, stderr)
+		}
+	}
+}
+
 // Private servers that are late by less than a second: no read is fresh before, and the files can be compared.
 func TestBenchLocal(t *testing.T) {
 	dir := t.TempDir()
@@ -294,6 +338,8 @@ func TestBenchUsage(t *testing.T) {
 		{"an empty window", []string{"policies", "--local", "mysql", "--window", "0s"}, "a window has a length"},
 		{"a bad engine", []string{"lag", "--local", "oracle"}, `unknown engine "oracle"`},
 		{"one file", []string{"compare", "x.json"}, "name two"},
+		{"a check of both", []string{"check", "--local", "mysql", "--to", "x"}, "leave out --to"},
+		{"a check with lag of own servers", []string{"check", "--to", "x", "--user", "u", "--lag", "1s"}, "--lag is for the private servers"},
 		{"an unknown subcommand", []string{"lags"}, `did you mean "lag"?`},
 	} {
 		t.Run(row.name, func(t *testing.T) {

@@ -65,7 +65,7 @@ func (r *Report) count(err error) {
 }
 
 // Table prints the report for people.
-func (r *Report) Table(out io.Writer) error {
+func (r *Report) Table(out io.Writer) {
 	w := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	line := func(n int64, what string) { fmt.Fprintf(w, "%d\t  %s\n", n, what) }
 	line(r.Reads, "reads")
@@ -78,14 +78,11 @@ func (r *Report) Table(out io.Writer) error {
 		name := Guarantee(g).String()
 		line(r.Violations[name], "violations: "+name)
 	}
-	if err := w.Flush(); err != nil {
-		return err
-	}
+	_ = w.Flush() // whoever closed the output does not want to know
 	for _, v := range r.Samples {
 		fmt.Fprintf(out, "%s\n", v)
 	}
-	_, err := fmt.Fprintf(out, "%.1f s, seed %d\n", r.Seconds, r.Seed)
-	return err
+	fmt.Fprintf(out, "%.1f s, seed %d\n", r.Seconds, r.Seed)
 }
 
 // kinds lists the errors, the most frequent first.
@@ -106,6 +103,19 @@ func (v Violation) String() string {
 		text += fmt.Sprintf(", want at least %d", v.Want)
 	}
 	return text + " (" + v.Detail + ")"
+}
+
+// Names are the guarantees by name, in their order.
+func Names() []string { return slices.Clone(guaranteeNames[:]) }
+
+// UnmarshalText reads what MarshalText has written.
+func (g *Guarantee) UnmarshalText(text []byte) error {
+	i := slices.Index(guaranteeNames[:], string(text))
+	if i < 0 {
+		return fmt.Errorf("%q is no session guarantee", text)
+	}
+	*g = Guarantee(i)
+	return nil
 }
 
 // MarshalText makes the name of the guarantee what is in JSON.
