@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"os"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -57,9 +58,9 @@ type conn struct {
 	waits, busy atomic.Pointer[link]
 	thread      atomic.Uint32 // of the connection to the primary, there
 
-	tail    *tail   // of the statement that streams; nil: nobody wants to know
-	request request // the command being served; kept here so that none is allocated
-	query   router.Query
+	tail     *tail // of the statement that streams; nil: nobody wants to know
+	preferAt int   // where in the fleet's view the session's replica was found last
+	*work          // nil between two commands
 }
 
 // request is a command on its way: what it is, and what became of it.
@@ -99,9 +100,25 @@ type request struct {
 	inXA     bool                 // an XA transaction was open on the primary when it was sent
 }
 
+// work is what serving a command takes. It is borrowed for that, so that a client that is idle has none.
+type work struct {
+	request request
+	query   router.Query
+}
+
+var works = sync.Pool{New: func() any { return new(work) }}
+
+// rest gives back what serving a command took.
+func (c *conn) rest() {
+	*c.work = work{}
+	works.Put(c.work)
+	c.work = nil
+}
+
 // newConn takes over a client that was let in.
 func newConn(s *Server, id uint32, mode router.Mode, cl *Client) *conn {
 	c := &conn{srv: s, id: id, mode: mode, nc: cl.Conn, in: mysqlwire.NewReader(cl.Conn), caps: cl.Capabilities}
+	c.work = works.Get().(*work)
 	c.pins.branches = &s.branches
 	c.become(cl)
 	return c
@@ -122,22 +139,32 @@ func (c *conn) serve() error {
 		if err := c.wait(); err != nil {
 			return err
 		}
+		c.rest()
 		m, err := c.read()
 		c.turn.begin(c.nc)
+		c.work = works.Get().(*work)
 		if err != nil {
 			return c.unreadable(err)
 		}
-		c.seq = 0
-		c.request = request{command: m}
-		c.pins.hinted = nil
-		if err := c.handle(&c.request); err != nil {
+		if err := c.serveCommand(m); err != nil {
 			return err
 		}
-		c.drop(&c.request.command)
-		if c.request.failure == nil && c.disconnects(&c.request) {
-			return errQuit
-		}
 	}
+}
+
+// serveCommand serves one command, from the first byte of its answer to the last. An error ends the connection.
+func (c *conn) serveCommand(m command) error {
+	c.seq = 0
+	c.request.command = m
+	c.pins.hinted = nil
+	if err := c.handle(&c.request); err != nil {
+		return err
+	}
+	c.drop(&c.request.command)
+	if c.request.failure == nil && c.disconnects(&c.request) {
+		return errQuit
+	}
+	return nil
 }
 
 // disconnects reports whether the server ends the connection after a request: COMMIT or ROLLBACK with RELEASE, which
@@ -345,11 +372,12 @@ func (c *conn) decide(r *request, snap *backend.Snapshot, tried uint64) router.D
 		q.Prefer = c.replica.Incarnation
 	}
 	q.Tried = tried
+	q.PreferAt = c.preferAt
 	q.Rand = rand.Uint64()
 	d := router.Decide(q, &snap.View)
 	switch {
 	case d.Replica >= 0:
-		q.PreferAt, c.elsewhere = d.Replica, 0
+		c.preferAt, c.elsewhere = d.Replica, 0
 	case starting && passes(d.Reason):
 		d.Reason = router.ReasonStarting
 	case d.Reason == router.ReasonWriteInFlight && c.pins.waits():

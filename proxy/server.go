@@ -284,7 +284,13 @@ func (s *Server) letIn(cl *client) {
 func (s *Server) serveClient(cl *client, c *conn) {
 	defer s.gone(cl)
 	defer c.close()
-	err, level, why := c.serve(), slog.LevelInfo, "error"
+	err := c.serve() // it waits here for most of its life: what is on the stack below, idle clients pay for
+	s.logEnd(cl, c, err)
+}
+
+// logEnd says why a client's connection has ended.
+func (s *Server) logEnd(cl *client, c *conn, err error) {
+	level, why := slog.LevelInfo, "error"
 	if errors.Is(err, errQuit) || errors.Is(err, errDrained) || errors.Is(err, errIdle) {
 		level, why = slog.LevelDebug, "reason"
 	}
