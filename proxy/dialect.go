@@ -39,12 +39,12 @@ func (x *relay) columnsKnown(packet []byte, status *mysqlwire.Status) {
 }
 
 // openTransaction corrects what the server that does not have the client's transaction says of it: a replica that is asked
-// about an earlier statement, or the primary while the transaction is a READ ONLY one on a replica.
+// about an earlier statement or a cursor, or the primary while the transaction is a READ ONLY one on a replica.
 func (x *relay) openTransaction(packet []byte, status *mysqlwire.Status) {
 	const flags = mysqlwire.StatusInTrans | mysqlwire.StatusInTransRO
 	other := x.c.primary.status & (flags | mysqlwire.StatusAutocommit)
 	switch {
-	case x.l.replica == x.c.snapshot.open, x.l.replica && x.r.class.Kind != router.Previous:
+	case x.l.replica == x.c.snapshot.open, x.l.replica && x.r.class.Kind != router.Previous && x.r.code != mysql.COM_STMT_FETCH:
 		return
 	case !x.l.replica:
 		other = flags | *status&mysqlwire.StatusAutocommit

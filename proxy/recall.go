@@ -107,6 +107,8 @@ func (c *conn) recall(r *request) error {
 	case warnings, (executes || r.class.UsesRowCount) && c.previous == l,
 		(executes || r.class.Effects.Has(router.UsesFoundRows)) && c.rows == l:
 		return c.findAgain(warnings)
+	case r.class.FindsRows && r.class.Reason == router.ReasonSet && c.rows == l:
+		return c.findAgain(false) // some subqueries of SET leave alone what was found before
 	case r.class.Effects.Has(router.Calls) && c.previous == l && !l.MariaDB:
 		c.primary.queue([]byte{mysql.COM_PING}) // a routine that changes nothing tells how many rows the statement before has changed
 	}

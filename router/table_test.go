@@ -195,7 +195,7 @@ func TestDiagnostics(t *testing.T) {
 		{"SELECT @x", "no tables, finds rows"},
 		{"SELECT v FROM f WHERE id = @x", "finds rows"},
 		{"SET @x = 1", "no tables"},
-		{"SET @x = (SELECT MAX(id) FROM f)", "finds rows"},
+		{"SET @x = (SELECT MAX(id) FROM f)", ""},
 		{"SET @x = @@warning_count", "no tables, warnings"},
 		{"GET DIAGNOSTICS @n = NUMBER", "warnings"},
 		{"BEGIN", "no tables"},
