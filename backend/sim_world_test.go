@@ -14,7 +14,8 @@ import (
 // decides. What the proxies do around them is written again in sim_proxy_test.go, in the same order.
 //
 // sim_world_test.go has the servers: how a commit becomes visible, how it gets to the replicas, and what goes wrong.
-// sim_test.go has the users, who know what they must see, and the runs. sim_mutation_test.go breaks one rule at a time.
+// sim_user_test.go has the users, who know what they must see, sim_trouble_test.go what happens seldom, and sim_test.go the
+// runs. sim_mutation_test.go breaks one rule at a time.
 
 // maxTx is how many transactions a run may have.
 const maxTx = 1024
