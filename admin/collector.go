@@ -19,7 +19,7 @@ var (
 	connectionsTotalDesc = prometheus.NewDesc("stickyproxy_connections_total",
 		"Clients that were accepted since the start.", nil, nil)
 	pinsDesc = prometheus.NewDesc("stickyproxy_session_pins_total",
-		"Writes that hold the reads of their session on the primary: until a replica has the write when its GTID is known (proven), else for a window.",
+		"Writes that hold the reads of their session on the primary. proven=\"true\": until a replica is known to have the write, by its GTID or by the primary's position after the answer. proven=\"false\": for a window, since the outcome or the GTID is not known, in mode window, or for @sticky_pin.",
 		[]string{"proven"}, nil)
 	retriesDesc = prometheus.NewDesc("stickyproxy_replica_retries_total",
 		"Reads that ran elsewhere after a replica refused them, or failed before it answered.",

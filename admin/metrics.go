@@ -51,7 +51,7 @@ type Metrics struct {
 	open          atomic.Int64
 	opened        atomic.Uint64
 	loginFailures atomic.Uint64
-	pins          [2]atomic.Uint64 // by whether the GTID is known
+	pins          [2]atomic.Uint64 // by whether a replica can be known to have the write
 	retries       [2]atomic.Uint64 // by whether the replica refused
 	waits         [2]atomic.Uint64 // by whether a replica served the read
 	waited        atomic.Int64     // nanoseconds of all waits
@@ -107,8 +107,8 @@ func (m *Metrics) ConnectionClosed() { m.open.Add(-1) }
 // LoginFailed counts a client that did not get in.
 func (m *Metrics) LoginFailed() { m.loginFailures.Add(1) }
 
-// Pinned counts a write that holds the reads of its session on the primary:
-// until a replica has it, when its GTID is known (proven), else for a window.
+// Pinned counts a write that holds the reads of its session on the primary: until
+// a replica is known to have it (proven), or for a window.
 func (m *Metrics) Pinned(proven bool) { m.pins[index(proven)].Add(1) }
 
 // Retried counts a read that ran elsewhere after a replica refused it, or failed

@@ -38,8 +38,8 @@ type overloadJSON struct {
 	Refused uint64 `json:"refused"`
 }
 
-// pinsJSON counts the writes that pinned a session, by whether their GTID is
-// known.
+// pinsJSON counts the writes that pinned a session, by whether a replica can be
+// known to have them; see Metrics.Pinned.
 type pinsJSON struct {
 	Proven   uint64 `json:"proven"`
 	Unproven uint64 `json:"unproven"`

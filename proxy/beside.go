@@ -35,7 +35,7 @@ func (c *conn) beginReadOnly() {
 func (c *conn) endReadOnly(learn func(*link, mysqlwire.OK)) error {
 	c.primary.queue(appendQuery(nil, c.primary.Capabilities, "COMMIT AND NO CHAIN NO RELEASE"))
 	err := c.consult(c.primary, learn)
-	c.pins.abandon(c.srv.now())
+	c.abandon()
 	if err == nil || answered(err) != nil {
 		return nil
 	}

@@ -337,7 +337,7 @@ func (c *conn) text(r *request) []byte {
 
 // close ends the connections to the servers. A write without an outcome pins: it may have happened.
 func (c *conn) close() {
-	c.pins.abandon(c.srv.now())
+	c.abandon()
 	c.in.Close()
 	c.primary.close()
 	c.replica.close()

@@ -208,7 +208,7 @@ func (c *conn) obey(h *hints) *mysqlwire.Error {
 		return errTooManyNamed
 	}
 	if h.pin {
-		c.pins.pin(c.srv.now())
+		c.pin()
 	}
 	if h.need != nil {
 		c.pins.bear(*h.need)

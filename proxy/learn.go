@@ -8,6 +8,7 @@ import (
 
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 	"github.com/stickyproxy/stickyproxy/router"
+	"github.com/stickyproxy/stickyproxy/session"
 )
 
 // finish records what became of a request, before the client can know it.
@@ -118,10 +119,28 @@ func (c *conn) endWrite(l *link, r *request) (nothing bool) {
 	w := c.pins.end(c.srv.now(), failed || hidden || r.untold, c.mode != router.Window && !hidden && c.givesGTIDs(l))
 	c.branchDecided(r, w)
 	c.srv.o.Fleet.Wrote()
-	if f := c.srv.trace.Pinned; f != nil {
-		f(!w.Unproven)
-	}
+	c.pinned(w)
 	return false
+}
+
+// abandon notes that the write that is under way, if one is, will not have an outcome that anybody sees.
+func (c *conn) abandon() {
+	if w, ended := c.pins.abandon(c.srv.now()); ended {
+		c.pinned(w)
+	}
+}
+
+// pin treats those for whom the statement works as having written now.
+func (c *conn) pin() {
+	c.pins.pin(c.srv.now())
+	c.pinned(session.Write{Unproven: true})
+}
+
+// pinned tells how w holds the reads of its sessions: until a replica is known to have it, or for a window.
+func (c *conn) pinned(w session.Write) {
+	if f := c.srv.trace.Pinned; f != nil {
+		f(c.mode != router.Window && (w.Answered || !w.Unproven))
+	}
 }
 
 // givesGTIDs reports whether the server of l gives each transaction a GTID, and is the one whose position is known as the

@@ -134,7 +134,7 @@ func (c *conn) set(all []setting) {
 		case router.NamePin:
 			c.said.pin = s.value
 			if s.hints.pin {
-				c.pins.pin(c.srv.now())
+				c.pin()
 			}
 		case router.NameToken:
 			if s.hints.need != nil {

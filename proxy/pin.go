@@ -133,7 +133,7 @@ func (p *pins) release(was, left gtid.Set) {
 	p.local.Release(was, left)
 }
 
-// pin acts as if they had written just now.
+// pin acts as if they had written just now, with an unknown GTID.
 func (p *pins) pin(at time.Time) {
 	for _, k := range p.current() {
 		p.store.Pin(k, at)
@@ -215,16 +215,17 @@ func (p *pins) prepare(id router.XID, at time.Time) {
 }
 
 // abandon notes that the write that is under way, if one is, will not have an outcome that anybody sees: the connection is
-// lost, or what it does ends with a reset. Only a prepared branch outlives that.
-func (p *pins) abandon(at time.Time) {
+// lost, or what it does ends with a reset. Only a prepared branch outlives that. It is true if there was one.
+func (p *pins) abandon(at time.Time) (w session.Write, ended bool) {
 	for _, id := range p.preparing {
 		p.prepare(id, at)
 	}
 	p.preparing = nil
-	if p.writing {
-		p.end(at, !p.parked, false)
+	if ended = p.writing; ended {
+		w = p.end(at, !p.parked, false)
 	}
 	p.forget()
+	return w, ended
 }
 
 // committed notes GTIDs that the primary reported.

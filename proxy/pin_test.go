@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -55,6 +56,25 @@ func refuse(code uint16) fakeserver.Handler {
 	return func(c *fakeserver.Conn, _ fakeserver.Command) error { return c.Error(code, "HY000", "no") }
 }
 
+// pinCount counts the pins that a proxy tells of. The zero value is ready, for any goroutine.
+type pinCount struct{ proven, waiting atomic.Int32 }
+
+func (p *pinCount) add(proven bool) {
+	if proven {
+		p.proven.Add(1)
+		return
+	}
+	p.waiting.Add(1)
+}
+
+// want fails the test unless there were pins of these kinds and no others.
+func (p *pinCount) want(t *testing.T, proven, waiting bool) {
+	t.Helper()
+	if n, m := p.proven.Load(), p.waiting.Load(); n > 0 != proven || m > 0 != waiting {
+		t.Errorf("%d proven pins, want some: %v; %d for a window, want some: %v", n, proven, m, waiting)
+	}
+}
+
 // What a session must see after its statements ended in one way or another. A server that reports GTIDs has done so
 // before in each of the scenes.
 func TestPins(t *testing.T) {
@@ -79,6 +99,7 @@ func TestPins(t *testing.T) {
 		{name: "one that changed nothing", steps: []step{{write, oks(closed)}}, want: ""},
 		{name: "rolled back where there are no GTIDs", noGTIDs: true, steps: []step{{"BEGIN", oks(open)}, {write, oks(open)}, {"ROLLBACK", oks(closed)}}, want: "unproven"},
 		{name: "rolled back in mode window", mode: router.Window, steps: []step{{"BEGIN", oks(open)}, {write, oks(open)}, {"ROLLBACK", oks(closed)}}, want: "unproven"},
+		{name: "a GTID in mode window", mode: router.Window, steps: []step{{write, oks(commit)}}, want: "gtid 9"},
 		{name: "the same in mode window", mode: router.Window, steps: []step{{write, oks(closed)}}, want: "unproven"},
 		{name: "a read that locks", steps: []step{{"SELECT a FROM t FOR UPDATE", rows(closed)}}, want: ""},
 		{name: "an error", steps: []step{{write, refuse(mysql.ER_DUP_ENTRY)}}, want: "as of"},
@@ -111,7 +132,8 @@ func TestPins(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			gone := make(chan struct{})
-			r := startRig(t, rigOptions{replicas: 1, mariaDB: tt.mariaDB, policy: Policy{Mode: tt.mode}, trace: Trace{Closed: func() { close(gone) }}})
+			var told pinCount
+			r := startRig(t, rigOptions{replicas: 1, mariaDB: tt.mariaDB, policy: Policy{Mode: tt.mode}, trace: Trace{Closed: func() { close(gone) }, Pinned: told.add}})
 			r.server.reports("p")
 			if tt.noGTIDs {
 				r.fleet.withoutGTIDs()
@@ -138,6 +160,8 @@ func TestPins(t *testing.T) {
 			if got := pinned(r.sessions.Need(appSession)); got != tt.want {
 				t.Errorf("got %q, want %q", got, tt.want)
 			}
+			waits := strings.Contains(tt.want, "unproven") || tt.mode == router.Window
+			told.want(t, tt.want != "" && tt.want != "writing" && !waits, waits)
 		})
 	}
 }
@@ -154,7 +178,8 @@ func TestPinsOfTheLost(t *testing.T) {
 		{"another user", func(_ *rig, c *checker) { c.changeUser(); c.close() }},
 	} {
 		gone := make(chan struct{}, 1)
-		r := startRig(t, rigOptions{replicas: 1, trace: Trace{Closed: func() { gone <- struct{}{} }}})
+		var told pinCount
+		r := startRig(t, rigOptions{replicas: 1, trace: Trace{Closed: func() { gone <- struct{}{} }, Pinned: told.add}})
 		r.primary.on(answering(map[string]fakeserver.OK{write: {Status: inTransaction}}))
 		c := r.connectAs(usualClient, "", "s")
 		c.ok("BEGIN")
@@ -167,6 +192,20 @@ func TestPinsOfTheLost(t *testing.T) {
 		if got := pinned(r.sessions.Need(appSession)); got != "unproven" {
 			t.Errorf("%s: got %q", tt.name, got)
 		}
+		told.want(t, false, true)
+	}
+}
+
+// Who says that he has written counts as somebody whose write has no GTID.
+func TestStickyPinIsCounted(t *testing.T) {
+	for _, sql := range []string{"SET @sticky_pin = 1", "SELECT a FROM t /* sticky_pin=1 */"} {
+		var told pinCount
+		r := startRig(t, rigOptions{replicas: 1, trace: Trace{Pinned: told.add}})
+		c := r.connect()
+		c.query("SELECT a FROM t")
+		told.want(t, false, false)
+		c.query(sql)
+		told.want(t, false, true)
 	}
 }
 

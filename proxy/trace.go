@@ -18,7 +18,9 @@ type Trace struct {
 	Opened, Closed func()
 	// LoginFailed: a client did not get in.
 	LoginFailed func(err error)
-	// Pinned: a write ended and its session was pinned; proven says that its GTID is known.
+	// Pinned: a write ended, or may have, or a client said @sticky_pin, and the reads of its sessions go to the primary:
+	// until a replica is known to have the write (proven), by its GTID or because it has what the primary had after the
+	// answer, or for a window.
 	Pinned func(proven bool)
 	// Waited: a read waited for a replica to have what it must see, for so long, and was served by one or not.
 	Waited func(served bool, d time.Duration)

@@ -31,7 +31,7 @@ func (c *conn) reset(r *request) error {
 	if c.snapshot.open {
 		c.dropReplica() // the transaction would hold back replication there until the next read
 	}
-	c.pins.abandon(c.srv.now())
+	c.abandon()
 	c.unsay()
 	return c.ok()
 }
@@ -57,7 +57,7 @@ func (c *conn) changeUser(r *request) error {
 	if err != nil {
 		return clientError{err}
 	}
-	c.pins.abandon(c.srv.now())
+	c.abandon()
 	c.dropReplica()
 	if cl.Primary == c.primary.Conn {
 		c.primary.in.Close()
