@@ -42,8 +42,16 @@ type branch struct {
 	keys  []session.Key
 	place *list.Element // in waiting, or in late
 	held  bool
-	ends  []session.Write // what connections without a session have to learn: that it is late, and what became of it
-	over  bool            // no end will follow
+	news  int           // how often told has changed
+	told  session.Local // what connections without a session have to see of it
+	over  bool          // there will be no more news
+}
+
+// tell has connections without a session learn how the branch, or an attempt to decide about it, has ended.
+func (x *branch) tell(w session.Write) {
+	x.told.Begin()
+	x.told.End(w)
+	x.news++
 }
 
 // prepared notes that a branch was prepared, for these sessions.
@@ -95,23 +103,38 @@ func (b *branches) decided(id router.XID, w session.Write) {
 	defer b.mu.Unlock()
 	if x := b.byID[id]; x != nil {
 		b.release(x, session.Write{None: true})
-		x.ends = append(x.ends, w)
+		x.tell(w)
 		b.remove(x)
 	}
 }
 
-// expire ends the wait for what was prepared by then. It is true if there was such a branch.
-func (b *branches) expire(by time.Time) (some bool) {
+// doubted notes that an XA COMMIT or ROLLBACK of a branch ended with w, which does not tell what became of it. Its sessions
+// know already.
+func (b *branches) doubted(id router.XID, w session.Write) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if x := b.byID[id]; x != nil {
+		x.tell(w)
+	}
+}
+
+// expire ends the wait for what was prepared a window ago. It is true if there was such a branch. What somebody who is not
+// seen here decided meanwhile, the primary has by the end of the window.
+func (b *branches) expire(now time.Time, window time.Duration) (some bool) {
 	if b.held.Load() == 0 {
 		return false
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	for e := b.waiting.Front(); e != nil && !e.Value.(*branch).at.After(by); e = b.waiting.Front() {
+	for e := b.waiting.Front(); e != nil && now.Sub(e.Value.(*branch).at) >= window; e = b.waiting.Front() {
 		x := e.Value.(*branch)
-		w := session.Write{At: x.at, Unproven: true}
+		w, rest := session.Write{At: x.at, Unproven: true}, session.Need{AsOf: x.at.Add(window)}
 		b.release(x, w)
-		x.ends = append(x.ends, w)
+		for _, k := range x.keys {
+			x.store.Raise(k, rest)
+		}
+		x.tell(w)
+		x.told.Raise(rest)
 		x.place = b.late.PushBack(x)
 		some = true
 	}
@@ -123,7 +146,7 @@ func (b *branches) forget(x *branch, now time.Time) {
 	if x.held {
 		w := session.Write{At: now, Unproven: true}
 		b.release(x, w)
-		x.ends = append(x.ends, w)
+		x.tell(w)
 	}
 	b.remove(x)
 }
@@ -165,24 +188,27 @@ func (b *branches) waitedFor(keys []session.Key) bool {
 	return slices.ContainsFunc(keys, func(k session.Key) bool { return b.waiters[k] > 0 })
 }
 
-// awaited is a branch that a connection has prepared, and how many of its ends the connection has learned.
+// awaited is a branch that a connection has prepared, and what of it the connection has learned.
 type awaited struct {
-	branch  *branch
-	learned int
+	branch *branch
+	news   int  // so many of them
+	freed  bool // that it does not wait any more
 }
 
-// learn tells a connection's own record what became of the branches that it has prepared, and keeps those of which it
-// has not learned all.
+// learn tells a connection's own record what became of the branches that it has prepared, and keeps those of which
+// there may be more news.
 func (b *branches) learn(all []awaited, local *session.Local) []awaited {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	left := all[:0]
 	for _, a := range all {
-		for ; a.learned < len(a.branch.ends); a.learned++ {
-			if a.learned > 0 {
-				local.Begin()
-			}
-			local.End(a.branch.ends[a.learned])
+		if a.news < a.branch.news {
+			local.Raise(a.branch.told.Need())
+			a.news = a.branch.news
+		}
+		if !a.branch.held && !a.freed {
+			local.End(session.Write{None: true})
+			a.freed = true
 		}
 		if !a.branch.over {
 			left = append(left, a)
@@ -232,14 +258,15 @@ func (c *conn) branchPrepared(l *link, r *request) {
 	c.pins.doubt = c.pins.doubt || r.xaUnread && c.pins.writing
 }
 
-// branchDecided records what became of branches with a write that has ended. An error does not tell.
-func (c *conn) branchDecided(r *request, w session.Write) {
-	if r.failure != nil {
-		return
+// branchDecided records what became of branches with a write that has ended. An error does not tell, nor does silence.
+func (c *conn) branchDecided(r *request, w session.Write, answered bool) {
+	tell := c.srv.branches.doubted
+	if answered && r.failure == nil {
+		tell = c.srv.branches.decided
 	}
 	for _, x := range r.xa {
 		if x.Verb == router.XADecide {
-			c.srv.branches.decided(x.ID, w)
+			tell(x.ID, w)
 		}
 	}
 }

@@ -203,6 +203,66 @@ func TestXACommitThatFails(t *testing.T) {
 	}
 }
 
+// A connection that names no session hears of an attempt to decide about its branch, too, of which nobody knows whether it
+// did, however late that is.
+func TestXAIsInDoubt(t *testing.T) {
+	for _, tt := range []struct {
+		name   string
+		answer fakeserver.Handler
+	}{
+		{"refused", refuse(mysql.ER_XA_RBROLLBACK)},
+		{"lost", func(*fakeserver.Conn, fakeserver.Command) error { return errHangUp }},
+	} {
+		gone := make(chan struct{}, 10)
+		r, executed := xaRig(t, false, Trace{Closed: func() { gone <- struct{}{} }})
+		executed(8)
+		c, decider := r.connect(), r.connect()
+		c.preparesXA("'x'")
+		r.clock.advance(DefaultWindow)
+		r.fleet.fresh(r.clock.now().Add(1))
+		c.from(r.replicas[0], "SELECT a FROM t")
+		r.clock.advance(time.Second)
+		r.primary.on(func(c *fakeserver.Conn, cmd fakeserver.Command) error {
+			if cmd.SQL != "XA COMMIT 'x'" {
+				return errDefault
+			}
+			return tt.answer(c, cmd)
+		})
+		for range 3 {
+			if decider.query("XA COMMIT 'x'").lost != nil {
+				<-gone
+				decider = r.connect()
+			}
+		}
+		c.from(r.primary, "SELECT a FROM t")
+		r.clock.advance(DefaultWindow)
+		r.fleet.fresh(r.clock.now())
+		c.from(r.replicas[0], "SELECT a FROM t")
+	}
+}
+
+// What somebody who is no client of this proxy decides within the window is seen, too: a replica must have what the primary
+// had at its end.
+func TestXADecidedElsewhere(t *testing.T) {
+	r, executed := xaRig(t, false, Trace{})
+	executed(8)
+	c, reader := r.connect(), r.connectAs(usualClient, "", "s")
+	c.ok("XA START 'x' /* sticky_session=s */")
+	c.ok("XA END 'x'")
+	c.ok("XA PREPARE 'x'")
+	r.clock.advance(DefaultWindow)
+	over := r.clock.now()
+	r.fleet.fresh(over)
+	reader.from(r.primary, "SELECT a FROM t")
+	c.from(r.primary, "SELECT a FROM t")
+	r.clock.advance(time.Second)
+	r.fleet.fresh(over.Add(time.Second / 2))
+	c2, late := r.connect(), r.connectAs(usualClient, "", "s")
+	c2.from(r.replicas[0], "SELECT a FROM t")
+	late.from(r.replicas[0], "SELECT a FROM t")
+	c.from(r.replicas[0], "SELECT a FROM t")
+}
+
 // Whatever becomes of XA PREPARE, its sessions are not set free too early.
 func TestXAPreparesSomehow(t *testing.T) {
 	for _, tt := range []struct {
@@ -269,7 +329,7 @@ func TestBranchesAreBounded(t *testing.T) {
 		}
 	}
 	check("0 0", maxBranches)
-	b.expire(clockStart)
+	b.expire(clockStart.Add(DefaultWindow), DefaultWindow)
 	all = b.learn(all, &local)
 	check("200 0", maxBranches)
 	prepare(-1, maxBranchKeys)

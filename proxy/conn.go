@@ -355,7 +355,7 @@ func (c *conn) decide(r *request, snap *backend.Snapshot, tried uint64) router.D
 	}
 	starting := len(c.pins.current()) > 0 && !c.srv.settled(r.start, snap) // which may raise the need
 	q.Need = c.pins.need()
-	if q.Need.Writing && c.srv.branches.expire(r.start.Add(-c.srv.o.Window)) {
+	if q.Need.Writing && c.srv.branches.expire(r.start, c.srv.o.Window) {
 		q.Need = c.pins.need()
 	}
 	if (starting || c.policy.Scope == ScopeFleet) && r.start.After(q.Need.AsOf) {

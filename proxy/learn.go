@@ -117,7 +117,7 @@ func (c *conn) endWrite(l *link, r *request) (nothing bool) {
 	hidden := c.primary.MariaDB && (r.class.Multi || r.class.Effects.Any(opaque)) || // it reports the last GTID only
 		r.xaUnread || r.inXA && r.class.Effects.Any(opaque) // it may have prepared a branch
 	w := c.pins.end(c.srv.now(), failed || hidden || r.untold, c.mode != router.Window && !hidden && c.givesGTIDs(l))
-	c.branchDecided(r, w)
+	c.branchDecided(r, w, true)
 	c.srv.o.Fleet.Wrote()
 	c.pinned(w)
 	return false
@@ -126,6 +126,7 @@ func (c *conn) endWrite(l *link, r *request) (nothing bool) {
 // abandon notes that the write that is under way, if one is, will not have an outcome that anybody sees.
 func (c *conn) abandon() {
 	if w, ended := c.pins.abandon(c.srv.now()); ended {
+		c.branchDecided(&c.request, w, false)
 		c.pinned(w)
 	}
 }
