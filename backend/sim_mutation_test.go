@@ -48,11 +48,37 @@ func slowly(pace int, tune func(*sim)) func(*sim) {
 	}
 }
 
+// listingSlowly has commits of the runs of tune be seen long before servers say that they are there.
+func listingSlowly(tune func(*sim)) func(*sim) {
+	return func(s *sim) {
+		tune(s)
+		s.listing = 8
+	}
+}
+
 // oddly has one of so many writes in the runs of tune end in another way.
 func oddly(odd int, tune func(*sim)) func(*sim) {
 	return func(s *sim) {
 		tune(s)
 		s.odd = odd
+	}
+}
+
+// crowded has invented sessions come all the time in the runs of tune.
+func crowded(tune func(*sim)) func(*sim) {
+	return func(s *sim) {
+		tune(s)
+		s.world.workers, s.crowd = 8, 60
+	}
+}
+
+// couriers has everybody write at one proxy and read at another in the runs of tune.
+func couriers(tune func(*sim)) func(*sim) {
+	return func(s *sim) {
+		tune(s)
+		for _, u := range s.users[:4] {
+			u.courier = true
+		}
 	}
 }
 
@@ -80,68 +106,6 @@ func soundRules() simRules {
 		read:    (*sim).read,
 		write:   (*sim).write,
 	}
-}
-
-// naiveStore is a store that keeps few sessions and has no floor.
-type naiveStore struct {
-	records map[session.Key]session.Need
-	used    []session.Key
-}
-
-func newNaiveStore() *naiveStore { return &naiveStore{records: map[session.Key]session.Need{}} }
-
-func (s *naiveStore) Need(k session.Key) session.Need { return s.records[k] }
-
-func (s *naiveStore) change(k session.Key, f func(*session.Need)) {
-	n := s.records[k]
-	f(&n)
-	s.records[k] = n
-	s.used = append(slices.DeleteFunc(s.used, func(o session.Key) bool { return o == k }), k)
-	for i := 0; len(s.used) > 3 && i < len(s.used); i++ {
-		if old := s.records[s.used[i]]; old.Writing == 0 {
-			delete(s.records, s.used[i])
-			s.used = slices.Delete(s.used, i, i+1)
-			i--
-		}
-	}
-}
-
-func (s *naiveStore) Begin(k session.Key) { s.change(k, func(n *session.Need) { n.Writing++ }) }
-
-func (s *naiveStore) End(k session.Key, w session.Write) {
-	s.change(k, func(n *session.Need) {
-		var l session.Local
-		l.Begin()
-		l.End(w)
-		*n = session.Need{Writing: n.Writing - 1}.Merge(n.Merge(l.Need()))
-		n.Writing = max(n.Writing-1, 0)
-	})
-}
-
-func (s *naiveStore) Pin(k session.Key, at time.Time) {
-	s.change(k, func(n *session.Need) { *n = n.Merge(session.Need{WroteAt: at, UnprovenAt: at}) })
-}
-
-func (s *naiveStore) Read(k session.Key, r session.Read) {
-	s.change(k, func(n *session.Need) { *n = n.Merge(session.Need{ReadAt: r.At, ReadBy: r.By}) })
-}
-
-func (s *naiveStore) Raise(k session.Key, o session.Need) {
-	s.change(k, func(n *session.Need) { *n = n.Merge(o) })
-}
-
-func (s *naiveStore) RaiseAll(o session.Need) {
-	for k, n := range s.records {
-		s.records[k] = n.Merge(o)
-	}
-}
-
-func (s *naiveStore) Release(k session.Key, was, left gtidSet) {
-	s.change(k, func(n *session.Need) {
-		if n.GTID.Equal(was) {
-			n.GTID = left
-		}
-	})
 }
 
 // everyReplica lets f change what is said of every replica.
@@ -184,7 +148,7 @@ func tokenOf(f func(*session.Need)) func(*simProxy, *simUser) string {
 }
 
 // mutations are the rules, each broken in one way. What the simulation cannot express has tests of its own: MariaDB's
-// positions in gtid and router, statements and connections in proxy, the start of a record in session.
+// positions in gtid and router, statements, connections and their branches (XA) in proxy.
 var mutations = map[string]func(*simRules){
 	"the outcome of a COMMIT goes to one of its sessions": func(r *simRules) {
 		r.tune = only(4, 50, simTwo)
@@ -207,7 +171,11 @@ var mutations = map[string]func(*simRules){
 		r.outcome = nothing(func(o *simOp, _ int) bool { return o.left })
 	},
 	"an evicted session leaves nothing": func(r *simRules) {
-		r.store = func(*simProxy) simStore { return newNaiveStore() }
+		r.store = func(*simProxy) simStore { return newPlainStore(false, false) }
+	},
+	"a new session record starts without the floor": func(r *simRules) {
+		r.tune = crowded(slowly(3, only(4, 60, simFlood)))
+		r.store = func(*simProxy) simStore { return newPlainStore(true, false) }
 	},
 	"reads are not monotonic": func(r *simRules) {
 		r.decide = func(_ *simProxy, q *router.Query, _ *router.View) { q.Need.ReadAt = time.Time{} }
@@ -237,7 +205,7 @@ var mutations = map[string]func(*simRules){
 		r.stamp = func(f *facts) { f.sent = f.got }
 	},
 	"what is being committed cannot be seen": func(r *simRules) {
-		r.tune = slowly(2, only(6, 50))
+		r.tune = listingSlowly(slowly(3, only(6, 20)))
 		r.answer = answering(func(w *simWorld, s *simServer, got *facts) { got.written, got.shown = s.executed, s.executed })
 	},
 	"a window passes whatever the lag": func(r *simRules) {
@@ -249,7 +217,7 @@ var mutations = map[string]func(*simRules){
 		}
 	},
 	"any primary will do": func(r *simRules) {
-		r.tune = only(4, 30, simDemote)
+		r.tune = slowly(4, only(4, 30, simDemote))
 		r.checkPrimary = false
 	},
 	"the ends of a range are the range": func(r *simRules) {
@@ -286,7 +254,7 @@ var mutations = map[string]func(*simRules){
 		}
 	},
 	"nobody wrote before the start": func(r *simRules) {
-		r.tune = only(3, 50, simRestart)
+		r.tune = slowly(3, only(3, 50, simRestart))
 		r.earlier = false
 	},
 	"a write is lost, says an older answer": func(r *simRules) {
@@ -332,10 +300,26 @@ var mutations = map[string]func(*simRules){
 		r.tune = oddly(2, slowly(6, only(2, 50, simMove, simSilent)))
 		r.token = tokenOf(func(n *session.Need) { n.UnprovenAt = time.Time{} })
 	},
+	"a token does not tell of a write that is under way": func(r *simRules) {
+		r.tune = couriers(slowly(6, only(3, 50, simMove, simAbandon)))
+		r.token = tokenOf(func(n *session.Need) { n.Writing = 0 })
+	},
 	"a token does not tell of GTIDs": func(r *simRules) {
 		r.tune = only(2, 50, simMove)
 		r.token = tokenOf(func(n *session.Need) { n.GTID = gtidSet{} })
 	},
+}
+
+// The store that can do without rules keeps the promise when it has them all: what the simulation finds is the broken rule.
+func TestPlainStore(t *testing.T) {
+	rules := soundRules()
+	rules.tune = crowded(slowly(3, only(4, 60, simFlood, simMove, simSilent)))
+	rules.store = func(*simProxy) simStore { return newPlainStore(true, true) }
+	for seed := range uint64(200) {
+		if s := simRun(t, seed, rules, 0, false); s.broken != "" {
+			t.Fatalf("run %d: %s", seed, s.broken)
+		}
+	}
 }
 
 // TestMutations asserts that the simulation can fail: it finds each broken rule, in a number of runs that is always the

@@ -1,6 +1,7 @@
 package backend
 
 import (
+	"hash/fnv"
 	"time"
 
 	"github.com/stickyproxy/stickyproxy/router"
@@ -58,11 +59,20 @@ func (s *sim) newProxy(skew time.Duration, earlier bool) *simProxy {
 	if p.fleet, err = NewFleet(o); err != nil {
 		s.t.Fatal(err)
 	}
-	if p.store, err = session.NewStore(session.Options{Capacity: 3, Window: max(simWindow, simMaxLag), Now: p.now}); err != nil {
+	if p.store, err = session.NewStore(session.Options{Capacity: 3, Window: max(simWindow, simMaxLag), Now: p.now, Hash: simHash}); err != nil {
 		s.t.Fatal(err)
 	}
 	p.store = s.rules.store(p)
 	return p
+}
+
+// simHash is the same in every run, so that a seed is all that there is to repeat one.
+func simHash(k session.Key) uint64 {
+	h := fnv.New64a()
+	h.Write([]byte(k.Account + "\x00" + k.Name))
+	x := h.Sum64()
+	x = (x ^ x>>33) * 0xff51afd7ed558ccd // the last byte of a name has to reach the bits that choose a shard
+	return x ^ x>>33
 }
 
 // now is the process's clock, which is not that of others.
@@ -207,17 +217,17 @@ func (p *simProxy) clock() session.Clock {
 	return session.Clock{ID: uint32(k.ID), Asked: k.Asked, Answered: k.Answered, Says: k.Says}
 }
 
-// noToken is the token of a user who has to see nothing.
-const noToken = "NULL"
-
-// bear takes a token in.
+// bear takes in the tokens that a user has brought.
 func (p *simProxy) bear(u *simUser) {
-	if u.token == noToken {
-		return
+	for _, text := range u.tokens {
+		if text == "" {
+			continue // there was nothing to see
+		}
+		n, err := session.ParseToken(text, p.now(), p.clock())
+		if err != nil {
+			p.sim.t.Fatalf("token %q: %v", text, err)
+		}
+		p.store.Raise(u.key, n)
 	}
-	n, err := session.ParseToken(u.token, p.now(), p.clock())
-	if err != nil {
-		p.sim.t.Fatalf("token %q: %v", u.token, err)
-	}
-	p.store.Raise(u.key, n)
+	u.tokens = nil
 }

@@ -55,7 +55,9 @@ func (s *sim) trouble() {
 	case kind == 7 && s.may(simRestart, 2):
 		s.restart(s.r.IntN(len(s.proxies)))
 	case (kind == 8 || kind > 10) && s.may(simMove, 1):
-		s.move(s.users[s.r.IntN(len(s.users))])
+		if u := s.users[s.r.IntN(len(s.users))]; u.busy == 0 {
+			s.move(u)
+		}
 	case kind == 9 && s.may(simFlood, 1):
 		s.flood(s.proxies[s.r.IntN(len(s.proxies))])
 	case kind == 10 && s.may(simDemote, 2):
@@ -64,10 +66,16 @@ func (s *sim) trouble() {
 	}
 }
 
-// flood invents sessions.
+// flood invents sessions: some that have read a while ago, and some whose statements find nothing to do.
 func (s *sim) flood(p *simProxy) {
+	idle := s.r.IntN(2) == 0
 	for i := range 8 {
 		k := session.Key{Account: fmt.Sprint("account", i%2), Name: fmt.Sprint(s.r.IntN(1000))}
+		if idle {
+			p.store.Begin(k)
+			p.store.End(k, session.Write{None: true})
+			continue
+		}
 		p.store.Read(k, session.Read{At: p.now().Add(-simWindow)})
 	}
 }

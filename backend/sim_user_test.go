@@ -1,7 +1,6 @@
 package backend
 
 import (
-	"cmp"
 	"fmt"
 	"time"
 
@@ -11,17 +10,18 @@ import (
 
 // simUser is a session, and what it knows that it must see.
 type simUser struct {
-	name  string
-	key   session.Key
-	local *session.Local // of a connection that names nobody
-	fleet bool           // it has scope fleet
-	proxy int
-	token string // to be shown to proxy first
-	must  txSet  // what it has written
-	seen  txSet  // what it has read
-	busy  int    // operations on their way
-	burst int    // so many writes are next
-	rest  int    // so many times it does nothing
+	name    string
+	key     session.Key
+	local   *session.Local // of a connection that names nobody
+	fleet   bool           // it has scope fleet
+	proxy   int
+	courier bool     // it reads at the other proxy, where the tokens of its writes are carried to
+	tokens  []string // to be shown there, or to proxy, first
+	must    txSet    // what it has written
+	seen    txSet    // what it has read
+	busy    int      // operations on their way
+	burst   int      // so many writes are next
+	rest    int      // so many times it does nothing
 }
 
 // simOp is an operation of a user, on its way.
@@ -60,23 +60,31 @@ func (o *simOp) users() []*simUser {
 
 // start begins an operation of a user.
 func (s *sim) start() {
-	u := s.users[s.r.IntN(s.active)]
+	u, back := s.users[s.r.IntN(s.active)], s.back
+	if s.back = nil; back != nil {
+		u, u.burst = back, 1 // to read
+	}
 	if u.busy > 1 || u.local != nil && u.busy > 0 {
 		return
 	}
 	if u.rest--; u.rest >= 0 {
 		return
 	}
-	p := s.proxies[u.proxy]
-	if u.token != "" {
-		p.bear(u)
-		u.token = ""
-	}
 	read := s.r.IntN(100) >= s.writes
 	if u.burst > 0 {
 		u.burst, read = u.burst-1, u.burst == 1
 	} else if !read && s.r.IntN(4) == 0 {
 		u.burst = 4
+	}
+	p := s.proxies[u.proxy]
+	if u.courier && read {
+		p = s.proxies[1-u.proxy]
+	}
+	if read || !u.courier {
+		p.bear(u)
+	}
+	if s.r.IntN(100) < s.crowd && s.may(simFlood, 1) {
+		s.flood(p)
 	}
 	for _, o := range s.old {
 		if o.skew == p.skew && !read && u.local == nil && s.r.IntN(2) == 0 {
@@ -92,14 +100,14 @@ func (s *sim) start() {
 		}
 	} else {
 		o.silent, o.fails = s.may(simSilent, s.odd), s.may(simFail, s.odd)
-		if v := s.users[s.r.IntN(s.active)]; s.may(simTwo, 3) && v != u && v.local == nil && v.proxy == u.proxy && v.token == "" && u.local == nil {
+		if v := s.users[s.r.IntN(s.active)]; s.may(simTwo, 3) && v != u && v.local == nil && v.proxy == u.proxy && len(v.tokens) == 0 && u.local == nil {
 			o.other = v
 			v.busy++
 		}
 	}
 	u.busy++
 	s.ops = append(s.ops, o)
-	s.log("%s: %s on %p", u.name, map[bool]string{true: "a read", false: "a write"}[o.read], p)
+	s.log("%s: %s on the proxy whose clock is %v ahead", u.name, map[bool]string{true: "a read", false: "a write"}[o.read], p.skew)
 }
 
 func (s *sim) progress(o *simOp) {
@@ -138,6 +146,9 @@ func (s *sim) read(o *simOp) {
 	case readRuns:
 		s.runRead(o)
 	case readIsNoted:
+		if s.r.IntN(s.long) > 0 {
+			return // its answer is long
+		}
 		o.proxy.noteRead(o)
 		o.stage++
 	case readEnds:
@@ -234,18 +245,34 @@ func (s *sim) endWrite(o *simOp) {
 		u.must.add(o.tx)
 	}
 	s.world.confirmed.add(o.tx)
-	if s.r.IntN(2) == 0 {
-		o.user.rest = s.r.IntN(1 + s.pause) // so that replicas get it
-	}
+	s.afterWrite(o.user)
+	s.carry(o)
 	s.drop(o)
 	s.wander(o.user)
 }
 
+// afterWrite has a user do nothing for a while, so that replicas get what he wrote, or read at once.
+func (s *sim) afterWrite(u *simUser) {
+	switch s.r.IntN(3) {
+	case 0:
+		u.rest = s.r.IntN(1 + s.pause)
+	case 1:
+		s.back, s.quiet, u.rest = u, 0, 0
+	}
+}
+
 // abandon is what a write comes to whose client, or whose connection to the primary, goes away: the proxy pins. What was
-// visible by then the user may expect to see.
+// visible by then the user may expect to see, also where he goes with a token that he took before the proxy noticed.
 func (s *sim) abandon(o *simOp) {
 	o.left = true
 	s.log("%s: abandons %d at stage %d", o.user.name, o.tx, o.stage)
+	if o.stage <= writeIsLearned && s.off>>simMove&1 == 0 && s.r.IntN(2) == 0 {
+		s.carry(o)
+		s.flee(o)
+	} else {
+		defer s.carry(o)
+	}
+	s.afterWrite(o.user)
 	if o.stage <= writeIsLearned && o.late != 1 {
 		o.proxy.end(o, session.Write{Unproven: true})
 	}
@@ -272,23 +299,39 @@ func (s *sim) drop(o *simOp) {
 	}
 }
 
+// carry takes the tokens of couriers to where they read, after a write.
+func (s *sim) carry(o *simOp) {
+	for _, u := range o.users() {
+		if u.courier {
+			u.tokens = append(u.tokens, s.rules.token(o.proxy, u))
+		}
+	}
+}
+
 // wander has a nomad move, sometimes.
 func (s *sim) wander(u *simUser) {
-	if s.nomads && s.may(simMove, 3) {
+	if s.nomads && s.may(simMove, 3) && u.busy == 0 {
 		s.move(u)
 	}
 }
 
-// move has an idle user go on at the other proxy, with a token.
+// flee has the user of a write that he gives up go on at the other proxy.
+func (s *sim) flee(o *simOp) {
+	if s.proxies[o.user.proxy] == o.proxy && o.user.busy == 1 {
+		s.move(o.user)
+	}
+}
+
+// move has a user go on at the other proxy, with a token.
 func (s *sim) move(u *simUser) {
-	if u.busy > 0 || u.local != nil || u.token != "" || len(s.old) > 0 {
+	if u.local != nil || u.courier || len(u.tokens) > 0 || len(s.old) > 0 {
 		return
 	}
 	from := s.proxies[u.proxy]
 	if from.earlier {
 		return // what an earlier process knows is in no token
 	}
-	u.token = cmp.Or(s.rules.token(from, u), noToken)
+	u.tokens = append(u.tokens, s.rules.token(from, u))
 	u.proxy = 1 - u.proxy
-	s.log("%s moves to proxy %d with %q", u.name, u.proxy, u.token)
+	s.log("%s moves to proxy %d with %q", u.name, u.proxy, u.tokens)
 }

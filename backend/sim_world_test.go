@@ -86,7 +86,7 @@ type simWorld struct {
 }
 
 func newSimWorld(r *rand.Rand, replicas int) *simWorld {
-	w := &simWorld{r: r, now: epoch.Add(time.Hour), clockSkew: time.Duration(r.Int64N(int64(time.Minute))), workers: 1 + 7*r.IntN(2), pace: 1 + r.IntN(2)}
+	w := &simWorld{r: r, now: epoch.Add(time.Hour), clockSkew: time.Duration(r.Int64N(int64(time.Minute))), workers: 1 + 7*r.IntN(2), pace: 1 + r.IntN(1+r.IntN(4))}
 	for i := range replicas + 1 {
 		s := &simServer{name: fmt.Sprint("s", i), uuid: fmt.Sprintf("3e11fa47-71ca-11e1-9e33-%012d", i), alive: true, starts: 1}
 		if i == 0 {

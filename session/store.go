@@ -41,6 +41,11 @@ type Options struct {
 	// reads the clock after the answer, else a time may be taken for expired a
 	// moment early.
 	Now func() time.Time
+
+	// Hash places keys; nil means one with a seed of its own, so that a client cannot
+	// choose names that meet in one shard or share a record. What has to happen in the
+	// same way again, a simulation, gives one that does not change.
+	Hash func(Key) uint64
 }
 
 // Validate returns an error for values that a store cannot work with.
@@ -77,12 +82,15 @@ func NewStore(o Options) (*Store, error) {
 	if o.Now == nil {
 		o.Now = time.Now
 	}
+	if o.Hash == nil {
+		o.Hash = newHash()
+	}
 	count := maxShards
 	for count > o.Capacity {
 		count /= 2
 	}
 	s := &Store{
-		hash:   newHash(),
+		hash:   o.Hash,
 		epoch:  epoch{base: o.Now().Add(-1)}, // a write may be at this very moment
 		window: stamp(o.Window),
 		now:    o.Now,
@@ -210,8 +218,7 @@ func (s *Store) update(k Key, f func(record) record) {
 	sh.update(k.Account, hash, oldest, f)
 }
 
-// newHash returns a hash of keys with a seed of its own, so that a client cannot
-// choose names that meet in one shard or share a record.
+// newHash returns a hash of keys with a seed of its own.
 func newHash() func(Key) uint64 {
 	seed := maphash.MakeSeed()
 	return func(k Key) uint64 { return maphash.Comparable(seed, k) }
