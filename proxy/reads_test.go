@@ -272,3 +272,40 @@ func TestRestlessReads(t *testing.T) {
 	c.from(r.replicas[0], readT)
 	<-done
 }
+
+// A session whose write the primary does not have any more is told once and set free, on all its connections. As long as the
+// primary was not asked since, nobody knows.
+func TestWriteLost(t *testing.T) {
+	var lost atomic.Int32
+	reasons := make(chan router.Reason, 100)
+	r := hintRig(t, rigOptions{replicas: 1, trace: Trace{
+		Lost:  func() { lost.Add(1) },
+		Query: func(_ bool, why router.Reason, _ time.Duration) { reasons <- why },
+	}})
+	c, d := r.connectAs(usualClient, "", "s"), r.connectAs(usualClient, "", "s")
+	c.ok(write)
+	<-reasons
+	knows := func(at time.Time) {
+		r.fleet.change(func(s *backend.Snapshot) {
+			s.PrimaryHas, s.PrimaryAsked = mustGTID(t, sourceUUID+":1-8"), at
+			s.Replicas[0].Executed = s.PrimaryHas
+		})
+	}
+	wants := func(c *checker, from *scriptedServer, want router.Reason) {
+		t.Helper()
+		c.from(from, readT)
+		if got := <-reasons; got != want {
+			t.Errorf("reason %v, want %v", got, want)
+		}
+	}
+	knows(r.clock.now())
+	wants(c, r.primary, router.ReasonReplicaBehind)
+	r.clock.advance(time.Second)
+	knows(r.clock.now())
+	wants(d, r.primary, router.ReasonWriteLost)
+	wants(d, r.replicas[0], router.ReasonRead)
+	wants(c, r.replicas[0], router.ReasonRead)
+	if n := lost.Load(); n != 1 {
+		t.Errorf("told %d times, want once", n)
+	}
+}
