@@ -89,13 +89,25 @@ func (s *sim) heal(replica *simServer) {
 	s.log("%s is healed, and the primary's address", replica.name)
 }
 
-// goBack takes data away from a replica without a restart. A monitor can only see that when it asks; what is read until
-// then is what nobody can help, so every process asks at once.
+// goBack takes data away from a replica without a restart. A monitor can only see that when it asks, and if the replica has
+// less than it has said. What is read until then, or was there without a word about it, is what nobody can help: so every
+// process asks just before that and just after.
 func (s *sim) goBack(i int) {
+	s.everybodyAsks(i)
 	if !s.world.goBack(s.world.replicas[i]) {
 		return
 	}
 	s.log("%s went back", s.world.replicas[i].name)
+	s.everybodyAsks(i)
+	for _, o := range s.ops {
+		if o.read && o.target == i && o.stage == readRuns {
+			s.drop(o)
+		}
+	}
+}
+
+// everybodyAsks has all processes know what a replica has now.
+func (s *sim) everybodyAsks(i int) {
 	for _, p := range append(s.proxies[:len(s.proxies):len(s.proxies)], s.old...) {
 		for n := len(p.questions) - 1; n >= 0; n-- {
 			if p.questions[n].member == i {
@@ -104,11 +116,6 @@ func (s *sim) goBack(i int) {
 		}
 		for range 3 {
 			p.ask(i)
-		}
-	}
-	for _, o := range s.ops {
-		if o.read && o.target == i && o.stage == readRuns {
-			s.drop(o)
 		}
 	}
 }
