@@ -251,6 +251,13 @@ func (l *login) runAgain(c *Client, payload []byte) *LoginError {
 		Attributes: u.Attributes, TLS: c.Login.TLS, From: c.Login.From,
 	}
 	l.answered(u.Plugin, u.Answer)
+	if c.Primary != nil && c.Primary.MariaDB && l.plugin == mysqlwire.PluginCachingSHA2 && mysqlwire.IsEmptyAnswer(l.answer) {
+		// A client of MariaDB may leave out an answer that a MariaDB, which has no such plugin, would not look at: it asks
+		// for another one. https://mariadb.com/kb/en/com_change_user/
+		if failed := l.switchTo(mysqlwire.PluginNative); failed != nil {
+			return failed
+		}
+	}
 	return l.authenticate()
 }
 

@@ -308,6 +308,43 @@ func TestChangeUser(t *testing.T) {
 	})
 }
 
+// Ensure that a client of MariaDB that leaves its answer to another plugin out is asked again, and one of MySQL is not.
+func TestChangeUserWithoutAnswer(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		p := newPrimary()
+		p.passwords["other"] = "geheim"
+		a := newAdmission(t, p)
+		for _, row := range []struct {
+			user, password string
+			mariaDB        bool
+			want           string
+		}{
+			{"app", "secret", true, "switch ok"},
+			{"other", "geheim", true, "switch switch full key ok"},
+			{"other", "geheim", true, "switch ok"},
+			{"open", "", true, "switch switch ok"},
+			{"other", "wrong", true, "switch switch full key error"},
+			{"open", "", false, "ok"},
+			{"other", "geheim", false, "error"},
+		} {
+			c, client := mustLogin(t, a, "app", "secret")
+			c.heard, c.seq = nil, 1
+			client.Primary.MariaDB = row.mariaDB
+			u := mysqlwire.ChangeUser{User: row.user, Plugin: mysqlwire.PluginCachingSHA2}
+			done := make(chan error, 1)
+			go func() {
+				_, err := a.ChangeUser(context.Background(), client, u.Append(nil, client.Capabilities), 0)
+				done <- err
+			}()
+			refused := c.goOn(row.password)
+			wantSteps(t, c, row.want)
+			if err := <-done; (err == nil) != (refused == nil) {
+				t.Errorf("%s: %v here, %v there", row.user, err, refused)
+			}
+		}
+	})
+}
+
 // Ensure that the end of the proxy ends a login.
 func TestLoginEndsWithItsContext(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
