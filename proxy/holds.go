@@ -72,3 +72,19 @@ func (s *state) clocked(st router.Statement, text []byte) {
 		s.release(heldTimestamp)
 	}
 }
+
+// setsIdleLimit is a statement that sets how long a client may be idle, and nothing else.
+var setsIdleLimit = regexp.MustCompile(`(?i)^\s*set\s+@@\s*wait_timeout\s*:?=\s*([0-9]+)\s*;?\s*$`)
+
+// unreported keeps reads on the primary after a statement with SET @@name, without a scope. MariaDB does not report what
+// that changes, even if it failed behind the change, so that no replica can be told. How long the client may be idle is
+// nothing that a replica has to know.
+func (s *state) unreported(st router.Statement, text []byte, failed bool) {
+	if m := setsIdleLimit.FindSubmatch(text[:min(len(text), maxTimestampText)]); m != nil && !st.Multi {
+		if !failed {
+			s.waits(string(m[1]))
+		}
+		return
+	}
+	s.hold(heldUnknown)
+}

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/router"
@@ -57,6 +58,37 @@ func TestTimestampIsGivenBack(t *testing.T) {
 		s.clocked(router.Classify([]byte(tt.sql), router.Context{MariaDB: true}), []byte(tt.sql))
 		if got := s.held.reason() == router.ReasonNone; got != tt.back {
 			t.Errorf("%s: given back: %v", tt.sql, got)
+		}
+	}
+}
+
+// SET @@name is not reported by MariaDB, so reads stay where it was set.
+func TestUnreported(t *testing.T) {
+	for _, tt := range []struct {
+		sql     string
+		mariaDB bool
+		held    bool
+		idle    time.Duration
+	}{
+		{sql: "SET @@time_zone = '+05:00'", mariaDB: true, held: true},
+		{sql: "SET @@SESSION.time_zone = '+05:00', @@sql_mode := ''", mariaDB: true, held: true},
+		{sql: "SET @@time_zone = '+05:00'"},
+		{sql: "SET @@session.time_zone = '+05:00', time_zone = @@sql_mode, @@local.sql_mode = ''", mariaDB: true},
+		{sql: "SET @@global.time_zone = '+05:00'", mariaDB: true},
+		{sql: "SET @@autocommit = 0", mariaDB: true},
+		{sql: "SET @@tx_isolation = 'READ-COMMITTED'", mariaDB: true},
+		{sql: "SET @x = @@time_zone", mariaDB: true},
+		{sql: "SET @@wait_timeout = 3", mariaDB: true, idle: 3 * time.Second},
+		{sql: "SET @@wait_timeout = 3, @@time_zone = 'UTC'", mariaDB: true, held: true},
+		{sql: "SET @@wait_timeout = 3; SELECT 1", mariaDB: true, held: true},
+	} {
+		s := newState(&backend.Conn{Tracked: true})
+		st := router.Classify([]byte(tt.sql), router.Context{MariaDB: tt.mariaDB})
+		if st.Effects.Has(router.SetsUnreported) {
+			s.unreported(st, []byte(tt.sql), false)
+		}
+		if held := s.held.reason() != router.ReasonNone; held != tt.held || s.patience != tt.idle {
+			t.Errorf("%s: reads are held: %v, idle for %v", tt.sql, held, s.patience)
 		}
 	}
 }

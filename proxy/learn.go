@@ -31,6 +31,9 @@ func (c *conn) finish(l *link, r *request) {
 	if ran && !failed && c.state.held&heldTimestamp != 0 {
 		c.state.clocked(r.class, c.text(r))
 	}
+	if ran && r.class.Effects.Has(router.SetsUnreported) {
+		c.state.unreported(r.class, c.text(r), failed)
+	}
 	if r.stmt != nil {
 		r.stmt.cursorOver(r, l.status)
 		if r.code == mysql.COM_STMT_EXECUTE && !failed {

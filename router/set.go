@@ -41,6 +41,8 @@ func (s *scanner) assignment(scope variable) variable {
 		s.sets(v, own)
 		if own == variableOther && v == variableNextTransaction {
 			s.effects |= SetsTransaction
+		} else if own == variableOther && v != variableAutocommit && v != variableInsertID && s.mariadb {
+			s.effects |= SetsUnreported
 		}
 	case tokenWord, tokenQuoted:
 		if v := s.entry(s.tok).variable; v >= variableGlobal {

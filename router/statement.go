@@ -51,7 +51,7 @@ func (k Kind) String() string {
 // the primary's sake, and errs by naming more than happens. What is inside a
 // stored program or a prepared statement cannot be seen: Calls, Executes and
 // CallsFunction stand for it.
-type Effects uint32
+type Effects uint64
 
 const (
 	// UsesUserVariable: the text has a user variable in it.
@@ -122,6 +122,9 @@ const (
 	// UsesFoundRows: FOUND_ROWS(), which is about the last statement that
 	// returned rows, other than what is about the previous one.
 	UsesFoundRows
+	// SetsUnreported: on MariaDB, a session system variable as @@name, without a
+	// scope: the server does not report that it has changed.
+	SetsUnreported
 	// ReadsTables is set on Kind Previous only: the statement reads tables
 	// too, so the previous server must also have what the session must see.
 	ReadsTables
@@ -133,7 +136,8 @@ var effectNames = [...]string{
 	"sets_schema", "sets_role", "creates_temporary", "drops_temporary", "locks_tables", "unlocks_tables",
 	"gets_lock", "releases_lock", "opens_handler", "closes_handler", "prepares", "executes", "deallocates",
 	"begins", "ends", "chains", "disconnects", "commits_implicitly", "xa", "kills", "calls", "calls_function",
-	"uses_last_insert_id", "loads_local", "resets_positions", "uses_found_rows", "reads_tables",
+	"uses_last_insert_id", "loads_local", "resets_positions", "uses_found_rows", "sets_unreported",
+	"reads_tables",
 }
 
 // String lists the effects in snake_case with commas between, for people and
