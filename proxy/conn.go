@@ -178,7 +178,11 @@ func (c *conn) disconnects(r *request) bool {
 // wait notes that the connection is between two commands, where a shutdown may end it.
 func (c *conn) wait() error {
 	quiet := !c.primary.inTransaction() && (c.replica == nil || !c.replica.inTransaction()) && len(c.in.Bytes()) == 0
-	if c.turn.end(quiet, c.state.patience) {
+	var now time.Time
+	if p := c.state.patience; p != 0 && p < shortPatience {
+		now = time.Now()
+	}
+	if c.turn.end(quiet, c.state.patience, now) {
 		return nil
 	}
 	_ = c.tell(0, errShutdown) // it may be gone

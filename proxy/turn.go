@@ -18,18 +18,21 @@ type turn struct {
 
 	patience time.Duration // how long the wait may take, 0: no limit
 	waits    uint64        // how many there were
-	seen     uint64        // the wait that expire saw, and since when
+	seen     uint64        // the wait that since is the beginning of
 	since    time.Time
 	asked    uint64 // the wait before the command that was being served when long was asked
 }
 
 // end notes that a command was served, and reports whether the connection goes on. The wait for the next one may take
-// as long as patience says; 0 is no limit.
-func (t *turn) end(quiet bool, patience time.Duration) bool {
+// as long as patience says; 0 is no limit. It is measured from now, or, if that is zero, from the next call of expire.
+func (t *turn) end(quiet bool, patience time.Duration, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.waiting, t.quiet, t.patience = true, quiet, patience
 	t.waits++
+	if !now.IsZero() {
+		t.seen, t.since = t.waits, now
+	}
 	return !quiet || !t.drain
 }
 
@@ -60,8 +63,7 @@ func (t *turn) draining() bool {
 	return t.drain
 }
 
-// expire ends the wait on nc if it is known to have taken too long. It is called from time to time, and measures from
-// the first call that finds a wait.
+// expire ends the wait on nc if it is known to have taken too long. It is called from time to time.
 func (t *turn) expire(nc net.Conn, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()

@@ -44,7 +44,7 @@ func TestTurn(t *testing.T) {
 				case 's':
 					turn.stop(&nc)
 				default:
-					if turn.end(step == 'q', 0) {
+					if turn.end(step == 'q', 0, time.Time{}) {
 						goes += "+"
 					} else {
 						goes += "-"
@@ -75,7 +75,7 @@ func TestTurnExpires(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		patience time.Duration
-		steps    string // e: end of a command, b: begin of one, 0 to 9: a look, at that second
+		steps    string // e: end of a command, E: the same, at a known time, b: begin of one, 0 to 9: a look, at that second
 		want     bool
 	}{
 		{"no limit", 0, "e09", false},
@@ -84,6 +84,8 @@ func TestTurnExpires(t *testing.T) {
 		{"a command in between", 3 * time.Second, "e0be24", false},
 		{"in a command", 3 * time.Second, "eb09", false},
 		{"measured from the first look", 3 * time.Second, "e57", false},
+		{"measured from the end", 3 * time.Second, "E3", true},
+		{"in time from the end", 3 * time.Second, "E2", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var turn turn
@@ -91,7 +93,9 @@ func TestTurnExpires(t *testing.T) {
 			for _, step := range tt.steps {
 				switch step {
 				case 'e':
-					turn.end(false, tt.patience)
+					turn.end(false, tt.patience, time.Time{})
+				case 'E':
+					turn.end(false, tt.patience, start)
 				case 'b':
 					turn.begin(&nc)
 				default:

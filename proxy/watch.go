@@ -11,6 +11,10 @@ import (
 // tell that it is.
 const watchInterval = 500 * time.Millisecond
 
+// shortPatience is a wait_timeout to which watchInterval makes a difference: then the client's idleness is measured from its
+// beginning. Others are spared the question for the time.
+const shortPatience = time.Minute
+
 // watch ends the waits of reads for replicas that are no longer up, until the server ends: those reads run elsewhere.
 // Without it, a client would wait for a frozen replica until the kernel gives up on it. It also ends the waits for clients
 // that have been idle for longer than they have set, and tells servers of clients that are gone.
