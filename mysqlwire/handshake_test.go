@@ -230,10 +230,10 @@ func TestAttributes(t *testing.T) {
 func TestCapabilities(t *testing.T) {
 	mariadb := allCapabilities &^ (CapLongPassword | CapQueryAttributes)
 	announced := mariadb.Announced(false)
-	if !announced.Has(CapPluginAuth|CapConnectAttrs|CapDeprecateEOF|CapExtendedMetadata) || announced&(CapSSL|CapQueryAttributes|CapLongPassword) != 0 {
+	if !announced.Has(CapPluginAuth|CapConnectAttrs|CapDeprecateEOF|CapBulkExecute|CapExtendedMetadata) || announced&(CapSSL|CapQueryAttributes|CapLongPassword) != 0 {
 		t.Errorf("announced %#x", announced)
 	}
-	if old := (mariadb &^ CapExtendedMetadata).Announced(false); !old.Has(CapLongPassword) || old.mariaDB() != 0 {
+	if old := (mariadb &^ (CapBulkExecute | CapExtendedMetadata)).Announced(false); !old.Has(CapLongPassword) || old.mariaDB() != 0 {
 		t.Errorf("announced %#x for an old server", old)
 	}
 	if mysql := allCapabilities.Announced(false); !mysql.Has(CapLongPassword) || mysql.mariaDB() != 0 {
