@@ -48,6 +48,7 @@ func (s *Server) login(cl *client) (*conn, error) {
 	}
 	s.mu.Lock()
 	cl.conn = c
+	s.know(c)
 	draining := s.draining
 	s.mu.Unlock()
 	if draining {

@@ -130,7 +130,7 @@ func (c *conn) become(cl *Client) {
 	c.state = newState(cl.Primary)
 	c.primary = newLink(cl.Primary, false, c.state.version)
 	c.primary.used = c.srv.now()
-	c.thread.Store(c.primary.ThreadID)
+	c.threadIs(c.primary.ThreadID)
 }
 
 // serve runs until the client, or its connection to the primary, is gone. It returns why.

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 
@@ -192,12 +193,48 @@ func (c *conn) awaited() *link {
 
 // find returns the client connection that is known by id, nil if there is none.
 func (s *Server) find(id uint64) *conn {
+	if id > math.MaxUint32 {
+		return nil
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for cl := range s.clients {
-		if c := cl.conn; c != nil && (uint64(c.id) == id || uint64(c.thread.Load()) == id) {
-			return c
-		}
+	return s.byID[uint32(id)]
+}
+
+// know makes c, which was let in, known by its ids. The caller holds the lock.
+func (s *Server) know(c *conn) {
+	s.call(c, c.id)
+	s.call(c, c.thread.Load())
+}
+
+// call makes c known by an id, unless somebody is: a client of an earlier primary. The caller holds the lock.
+func (s *Server) call(c *conn, id uint32) {
+	if s.byID[id] == nil {
+		s.byID[id] = c
 	}
-	return nil
+}
+
+// forget ends that c is known by an id. The caller holds the lock.
+func (s *Server) forget(c *conn, id uint32) {
+	if s.byID[id] == c {
+		delete(s.byID, id)
+	}
+}
+
+// threadIs notes the id of the client's connection to the primary, there.
+func (c *conn) threadIs(id uint32) {
+	old := c.thread.Swap(id)
+	if old == id {
+		return
+	}
+	s := c.srv
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.byID[c.id] != c {
+		return // it was not let in yet
+	}
+	if old != c.id {
+		s.forget(c, old)
+	}
+	s.call(c, id)
 }

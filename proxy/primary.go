@@ -51,7 +51,7 @@ func (c *conn) revivePrimary() {
 	l.close()
 	c.primary = newLink(b, false, c.state.version)
 	c.primary.version-- // it has to be told the state
-	c.thread.Store(c.primary.ThreadID)
+	c.threadIs(c.primary.ThreadID)
 }
 
 // noPrimary returns why the configured primary must not be used, if that is known.

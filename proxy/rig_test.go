@@ -90,6 +90,9 @@ func (r *rig) stop() {
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	_ = r.server.Shutdown(ctx)
+	if n := len(r.server.byID); n > 0 {
+		r.t.Errorf("%d clients are known that are gone", n)
+	}
 }
 
 // wrapped is a listener whose connections get something around them.

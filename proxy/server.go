@@ -138,6 +138,7 @@ type Server struct {
 	mu        sync.Mutex
 	listeners map[net.Listener]struct{}
 	clients   map[*client]struct{}
+	byID      map[uint32]*conn // those that were let in, by the ids that find knows
 	draining  bool
 }
 
@@ -161,7 +162,7 @@ func New(o Options) (*Server, error) {
 	s := &Server{
 		o: o, trace: o.Trace, now: o.Now, log: o.Logger, refused: newRefusals(),
 		farewells: make(chan struct{}, maxFarewells), reaching: make(chan struct{}, maxReaching),
-		listeners: make(map[net.Listener]struct{}), clients: make(map[*client]struct{}),
+		listeners: make(map[net.Listener]struct{}), clients: make(map[*client]struct{}), byID: make(map[uint32]*conn),
 	}
 	s.room.open(o.Overload)
 	s.started = s.now()
@@ -320,6 +321,10 @@ func (s *Server) gone(cl *client) {
 	_ = cl.nc.Close() // whoever closed it first
 	s.mu.Lock()
 	delete(s.clients, cl)
+	if c := cl.conn; c != nil {
+		s.forget(c, c.id)
+		s.forget(c, c.thread.Load())
+	}
 	s.mu.Unlock()
 	if f := s.trace.Closed; f != nil {
 		f()
