@@ -31,7 +31,7 @@ func (c *conn) finish(l *link, r *request) {
 	if ran && !failed && c.state.held&heldTimestamp != 0 {
 		c.state.clocked(r.class, c.text(r))
 	}
-	if ran && r.class.Effects.Has(router.SetsUnreported) {
+	if ran && c.setsUnreported(r) {
 		c.state.unreported(r.class, c.text(r), failed)
 	}
 	if r.stmt != nil {
@@ -50,6 +50,14 @@ func (c *conn) finish(l *link, r *request) {
 	if (r.rows || failed || nothing) && !showsNoData(r.class) {
 		c.noteRead(l, r, c.srv.now())
 	}
+}
+
+// setsUnreported reports whether a statement may have set system variables in a way that MariaDB does not report, by what
+// can be seen of it: the text of a PREPARE, an EXECUTE IMMEDIATE or a compound statement, but not of a stored routine.
+func (c *conn) setsUnreported(r *request) bool {
+	e := r.class.Effects
+	return e.Has(router.SetsUnreported) ||
+		c.primary.MariaDB && e.Any(router.Prepares|router.Executes|router.Calls) && bytes.Contains(c.text(r), []byte("@@"))
 }
 
 // showsNoData reports whether a statement is one of those that tell nothing of what is in tables. What ends a transaction is
