@@ -6,7 +6,6 @@ import (
 	"net"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -54,25 +53,6 @@ func oks(ok fakeserver.OK) fakeserver.Handler {
 // refuse answers with an error.
 func refuse(code uint16) fakeserver.Handler {
 	return func(c *fakeserver.Conn, _ fakeserver.Command) error { return c.Error(code, "HY000", "no") }
-}
-
-// pinCount counts the pins that a proxy tells of. The zero value is ready, for any goroutine.
-type pinCount struct{ proven, waiting atomic.Int32 }
-
-func (p *pinCount) add(proven bool) {
-	if proven {
-		p.proven.Add(1)
-		return
-	}
-	p.waiting.Add(1)
-}
-
-// want fails the test unless there were pins of these kinds and no others.
-func (p *pinCount) want(t *testing.T, proven, waiting bool) {
-	t.Helper()
-	if n, m := p.proven.Load(), p.waiting.Load(); n > 0 != proven || m > 0 != waiting {
-		t.Errorf("%d proven pins, want some: %v; %d for a window, want some: %v", n, proven, m, waiting)
-	}
 }
 
 // What a session must see after its statements ended in one way or another. A server that reports GTIDs has done so
@@ -192,19 +172,6 @@ func TestPinsOfTheLost(t *testing.T) {
 		if got := pinned(r.sessions.Need(appSession)); got != "unproven" {
 			t.Errorf("%s: got %q", tt.name, got)
 		}
-		told.want(t, false, true)
-	}
-}
-
-// Who says that he has written counts as somebody whose write has no GTID.
-func TestStickyPinIsCounted(t *testing.T) {
-	for _, sql := range []string{"SET @sticky_pin = 1", "SELECT a FROM t /* sticky_pin=1 */"} {
-		var told pinCount
-		r := startRig(t, rigOptions{replicas: 1, trace: Trace{Pinned: told.add}})
-		c := r.connect()
-		c.query("SELECT a FROM t")
-		told.want(t, false, false)
-		c.query(sql)
 		told.want(t, false, true)
 	}
 }
