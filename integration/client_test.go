@@ -88,6 +88,10 @@ func TestGarbageAfterLogin(t *testing.T) {
 		if got, err := c.values(c.query(readT)); err != nil || len(got) != 1 || got[0] != "1" {
 			t.Errorf("afterwards: %v, %v", got, err)
 		}
+		if e == mysqltest.MariaDB {
+			p.forget(1) // COM_STMT_BULK_EXECUTE, of which the primary says what is wrong
+		}
+		p.forget(1)
 		good.wants(readT, "1", true)
 	})
 }
