@@ -144,6 +144,7 @@ func TestReplicaKilledBeforeTheFirstByte(t *testing.T) {
 					if a := <-ask(mark + "-warm"); a.err != nil {
 						t.Fatal(a.err)
 					}
+					p.forget(1)
 					victim := p.cluster.Replicas[waitSeen(t, mark+"-warm", ways...)]
 					if want {
 						p.waitFresh() // the other one is known to have what was read
@@ -155,7 +156,7 @@ func TestReplicaKilledBeforeTheFirstByte(t *testing.T) {
 					if a := <-done; a.err != nil || a.value != "1"+mark+"-cold" {
 						t.Errorf("got %v", a)
 					}
-					if where := p.last(); where.replica != want {
+					if where := p.next(); where.replica != want {
 						t.Errorf("answered by %v", where)
 					}
 				}
