@@ -184,7 +184,8 @@ func (m *xaModel) primary(c *fakeserver.Conn, cmd fakeserver.Command) error {
 	case xaVanishes:
 		return errHangUp
 	}
-	answer, known := fakeserver.OK{}, true
+	var answer fakeserver.OK
+	known := true
 	if verb == "PREPARE" {
 		answer = m.doPrepare(b)
 	} else {
