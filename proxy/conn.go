@@ -3,7 +3,6 @@ package proxy
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"net"
 	"os"
 	"sync"
@@ -56,6 +55,7 @@ type conn struct {
 	// Which link an answer is awaited from, for those who end such waits from outside: waits while it is the answer of
 	// a replica to a read that can still run elsewhere, busy otherwise.
 	waits, busy atomic.Pointer[link]
+	gone        atomic.Bool   // the client hung up in the middle of a command, and the servers were told
 	thread      atomic.Uint32 // of the connection to the primary, there
 
 	tail     *tail // of the statement that streams; nil: nobody wants to know
@@ -345,66 +345,6 @@ func (c *conn) close() {
 	c.in.Close()
 	c.primary.close()
 	c.replica.close()
-}
-
-// decide says where the statement of r goes.
-func (c *conn) decide(r *request, snap *backend.Snapshot, tried uint64) router.Decision {
-	q := &c.query
-	q.Statement = r.class
-	if r.class.Kind == router.BeginReadOnly && !c.state.attached && !c.state.readsCommitted() {
-		q.Statement.Kind = router.Read // as a whole it is one
-	}
-	if q.Held = c.held(); q.Held == router.ReasonNone && c.route() == routePrimary {
-		q.Held = router.ReasonHint
-	}
-	starting := len(c.pins.current()) > 0 && !c.srv.settled(r.start, snap) // which may raise the need
-	q.Need = c.pins.need()
-	if q.Need.Writing && c.srv.branches.expire(r.start, c.srv.o.Window) {
-		q.Need = c.pins.need()
-	}
-	if (starting || c.policy.Scope == ScopeFleet) && r.start.After(q.Need.AsOf) {
-		q.Need.AsOf = r.start
-	}
-	r.saw = q.Need
-	q.Mode, q.Window, q.MaxLag = c.mode, c.srv.o.Window, c.srv.o.MaxLag
-	q.Now = r.start
-	if r.wait.waited || r.wait.over {
-		q.Now = c.srv.now()
-	}
-	q.Prefer = ""
-	if c.replica != nil {
-		q.Prefer = c.replica.Incarnation
-	}
-	q.Tried = tried
-	q.PreferAt = c.preferAt
-	q.Rand = rand.Uint64()
-	d := router.Decide(q, &snap.View)
-	switch {
-	case d.Replica >= 0:
-		c.preferAt, c.elsewhere = d.Replica, 0
-	case starting && passes(d.Reason):
-		d.Reason = router.ReasonStarting
-	case d.Reason == router.ReasonWriteInFlight && c.pins.waits():
-		d.Reason = router.ReasonXA
-	default:
-		d.Reason = c.lost(r, snap, d.Reason)
-	}
-	return d
-}
-
-// held is why state of this connection keeps reads on the primary.
-func (c *conn) held() router.Reason {
-	switch {
-	case c.primary.inTransaction():
-		return router.ReasonInTransaction
-	case c.primary.status&mysqlwire.StatusAutocommit == 0:
-		return router.ReasonAutocommitOff
-	case c.state.once, c.state.pending:
-		return router.ReasonNextTransaction
-	case c.client.Relayed:
-		return router.ReasonPasswordUnknown
-	}
-	return c.state.held.reason()
 }
 
 // connectTimeout bounds the opening of a server connection.

@@ -13,6 +13,7 @@ import (
 var (
 	errQuit        = errors.New("the client said good-bye")
 	errIdle        = errors.New("the client was idle for too long")
+	errHungUp      = errors.New("the client hung up in the middle of a command")
 	errNoPassword  = errors.New("the client's password is not known, and only the primary was logged in to")
 	errDrained     = errors.New("the proxy is shutting down")
 	errOutOfOrder  = errors.New("not a command packet")

@@ -31,6 +31,9 @@ func (c *conn) onReplica(r *request, snap *backend.Snapshot, i int) error {
 		}
 	}
 	if err := c.exchange(l, r); err != nil {
+		if c.gone.Load() {
+			return clientError{errHungUp} // the replica did what it was asked to, and nobody waits for another one
+		}
 		c.replicaFailed(server, err)
 		return err
 	}

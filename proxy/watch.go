@@ -61,6 +61,7 @@ func (s *Server) hangUp() {
 		if c == nil || !c.turn.long() || !netfd.Ended(cl.nc) {
 			continue
 		}
+		c.gone.Store(true)
 		for _, l := range []*link{c.busy.Load(), c.waits.Load()} {
 			if l != nil {
 				l.HangUp()

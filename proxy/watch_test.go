@@ -182,5 +182,12 @@ func TestServersHearOfClientsThatAreGone(t *testing.T) {
 		}
 		stays.close()
 		<-heard
+		r.stop()
+		if n := r.fleet.failures(); n > 0 {
+			t.Errorf("%s: %d failures of servers", sql, n)
+		}
+		if len(asked) > 0 {
+			t.Errorf("%s: it was asked again, for nobody", sql)
+		}
 	}
 }

@@ -16,13 +16,6 @@ func read(fd uintptr, p []byte) (int, syscall.Errno) {
 	return int(n), errno
 }
 
-// peek is recv(2) that takes nothing, bare.
-func peek(fd uintptr, p []byte) (int, syscall.Errno) {
-	n, _, errno := syscall.RawSyscall6(syscall.SYS_RECVFROM, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)),
-		syscall.MSG_PEEK|syscall.MSG_DONTWAIT, 0, 0)
-	return int(n), errno
-}
-
 // write is write(2), bare. A peer that is gone is EPIPE; the runtime ignores the SIGPIPE that comes with it.
 func write(fd uintptr, p []byte) (int, syscall.Errno) {
 	n, _, errno := syscall.RawSyscall(syscall.SYS_WRITE, fd, uintptr(unsafe.Pointer(unsafe.SliceData(p))), uintptr(len(p)))

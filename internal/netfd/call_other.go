@@ -8,5 +8,4 @@ import "syscall"
 const Supported = false
 
 func read(uintptr, []byte) (int, syscall.Errno)  { return 0, syscall.EINVAL }
-func peek(uintptr, []byte) (int, syscall.Errno)  { return 0, ErrWait }
 func write(uintptr, []byte) (int, syscall.Errno) { return 0, syscall.EINVAL }

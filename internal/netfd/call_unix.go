@@ -10,12 +10,6 @@ const Supported = true
 // read is read(2). Errno is 0 for success.
 func read(fd uintptr, p []byte) (int, syscall.Errno) { return result(syscall.Read(int(fd), p)) }
 
-// peek is recv(2) that takes nothing.
-func peek(fd uintptr, p []byte) (int, syscall.Errno) {
-	n, _, err := syscall.Recvfrom(int(fd), p, syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-	return result(n, err)
-}
-
 // write is write(2).
 func write(fd uintptr, p []byte) (int, syscall.Errno) { return result(syscall.Write(int(fd), p)) }
 

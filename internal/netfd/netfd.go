@@ -121,18 +121,28 @@ func Read(fd uintptr, p []byte) (int, error) {
 	for errno == syscall.EINTR {
 		n, errno = read(fd, p)
 	}
-	return came(n, errno)
+	switch {
+	case errno == ErrWait:
+		return 0, ErrWait
+	case errno != 0:
+		return 0, os.NewSyscallError("read", errno)
+	case n == 0:
+		return 0, io.EOF
+	}
+	return n, nil
 }
 
 // Peek tells what a read of a socket would meet, and takes nothing: nil for bytes, ErrWait for none yet (always, where
 // sockets cannot be looked at), io.EOF for the end of the stream. It never waits, whatever mode the socket is in.
 func Peek(fd uintptr) error {
 	var p [1]byte
-	n, errno := peek(fd, p[:])
-	for errno == syscall.EINTR {
-		n, errno = peek(fd, p[:])
+	n, err := peek(fd, p[:])
+	for err == syscall.EINTR {
+		n, err = peek(fd, p[:])
 	}
-	_, err := came(n, errno)
+	if n == 0 && err == nil {
+		return io.EOF
+	}
 	return err
 }
 
@@ -153,19 +163,6 @@ func Ended(nc net.Conn) bool {
 		ended = err != nil && err != ErrWait
 	})
 	return ended
-}
-
-// came is what a read says that came.
-func came(n int, errno syscall.Errno) (int, error) {
-	switch {
-	case errno == ErrWait:
-		return 0, ErrWait
-	case errno != 0:
-		return 0, os.NewSyscallError("read", errno)
-	case n == 0:
-		return 0, io.EOF
-	}
-	return n, nil
 }
 
 // Write writes once to the descriptor of a non-blocking socket, p or a part of it.
