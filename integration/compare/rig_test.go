@@ -184,10 +184,10 @@ func (r *rig) poll(what string, done func() bool) {
 	}
 }
 
-// await waits until a server runs a statement that has this text in it.
+// await waits until a server is in the SLEEP of a statement that has this text in it: one that is killed before is interrupted with another answer.
 func (r *rig) await(text string) {
-	sql := "SELECT COUNT(*) FROM information_schema.processlist WHERE id <> CONNECTION_ID() AND info LIKE '%" + text + "%'"
-	r.poll("a server that runs "+text, func() bool {
+	sql := "SELECT COUNT(*) FROM information_schema.processlist WHERE state = 'User sleep' AND info LIKE '%" + text + "%'"
+	r.poll("a server that sleeps in "+text, func() bool {
 		r.mu.Lock()
 		defer r.mu.Unlock()
 		for _, c := range r.roots {

@@ -37,7 +37,7 @@ import (
 //	.attributes name value SQL      a text with a query attribute
 //	.file text                      what the next LOAD DATA LOCAL gets
 //	.send SQL, .reap                send a text, and read its response later
-//	.await text                     wait until a server runs a statement that has this text in it
+//	.await text                     wait until a server is in the SLEEP of a statement that has this text in it
 //	.thread                         learn CONNECTION_ID()
 //	.init_db name, .ping, .reset_connection, .statistics, .process_info, .debug
 //	.change_user user [schema], .field_list table [wildcard], .set_option n, .kill id, .command n bytes, .quit
