@@ -33,7 +33,7 @@ var arrows = map[string][]string{
 	"bench/policies":                 {"bench/client", "bench/stats"},
 	"bench/load":                     {"bench/client", "bench/stats"},
 	"bench/report":                   {"bench/lag", "bench/load", "bench/policies", "bench/stats", "integration/guarantees"},
-	"internal/mysqltest":             {},
+	"internal/mysqltest":             {"backend", "mysqlwire"},
 	"internal/mysqltest/clustertest": {"internal/mysqltest"},
 	"internal/mysqltest/fakeserver":  {},
 	"internal/mysqltest/faultyconn":  {},

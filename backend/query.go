@@ -47,11 +47,39 @@ func (c *Conn) query(query string) (*Rows, error) {
 		return nil, err
 	}
 	rows, _, err := c.readResult()
+	return rows, c.answered(err)
+}
+
+// Script is Query for one or more statements with semicolons between them, on a connection that was logged in with
+// [mysqlwire.CapMultiStatements]. It returns the result of each, up to the first that is refused.
+func (c *Conn) Script(ctx context.Context, statements string) ([]*Rows, error) {
+	release := bound(ctx, c.Conn)
+	all, err := c.script(statements)
+	return all, release(err)
+}
+
+func (c *Conn) script(statements string) (all []*Rows, err error) {
+	if _, err := c.Conn.Write(c.appendQuery(nil, statements)); err != nil {
+		return nil, err
+	}
+	for more := true; more; {
+		rows, ok, err := c.readOne()
+		if err != nil {
+			return all, c.answered(err)
+		}
+		all = append(all, rows)
+		more = ok.Status&mysqlwire.StatusMoreResults != 0
+	}
+	return all, c.answered(nil)
+}
+
+// answered checks, after a whole answer, which may be an ERR, that nothing came behind it.
+func (c *Conn) answered(err error) error {
 	var refused *mysqlwire.Error
 	if early := c.reader.empty(); early != nil && (err == nil || errors.As(err, &refused)) {
-		return nil, early
+		return early
 	}
-	return rows, err
+	return err
 }
 
 // appendQuery appends a COM_QUERY, with no query attributes where there may be some.
@@ -93,6 +121,15 @@ func (r *result) next() ([]byte, error) {
 // readResult reads the whole response to one command: an OK, or rows and what ends them.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response.html
 func (c *Conn) readResult() (*Rows, mysqlwire.OK, error) {
+	rows, ok, err := c.readOne()
+	if err == nil && ok.Status&mysqlwire.StatusMoreResults != 0 {
+		err = fmt.Errorf("%w: more than one result", errProtocol)
+	}
+	return rows, ok, err
+}
+
+// readOne reads one result, which others may follow.
+func (c *Conn) readOne() (*Rows, mysqlwire.OK, error) {
 	r := result{conn: c, left: maxResult}
 	p, err := r.next()
 	if err != nil {
@@ -100,7 +137,7 @@ func (c *Conn) readResult() (*Rows, mysqlwire.OK, error) {
 	}
 	if p[0] == headerOK {
 		ok, err := mysqlwire.ParseOK(p, c.Capabilities.Has(mysqlwire.CapSessionTrack))
-		return &Rows{}, ok, last(ok, err)
+		return &Rows{}, ok, err
 	}
 	if p[0] == headerInfile {
 		return nil, mysqlwire.OK{}, fmt.Errorf("%w: it asks for a file", errProtocol)
@@ -111,14 +148,6 @@ func (c *Conn) readResult() (*Rows, mysqlwire.OK, error) {
 	}
 	ok, err := r.rows(rows)
 	return rows, ok, err
-}
-
-// last checks that a result is the only one.
-func last(ok mysqlwire.OK, err error) error {
-	if err == nil && ok.Status&mysqlwire.StatusMoreResults != 0 {
-		return fmt.Errorf("%w: more than one result", errProtocol)
-	}
-	return err
 }
 
 // columns reads the definitions that the packet with their number announces.
@@ -169,8 +198,7 @@ func (r *result) rows(rows *Rows) (mysqlwire.OK, error) {
 			return mysqlwire.OK{}, err
 		}
 		if p[0] == headerEOF { // no row: it would begin with a length beyond the largest result
-			ok, err := r.end(p)
-			return ok, last(ok, err)
+			return r.end(p)
 		}
 		row := make([]sql.NullString, len(rows.Columns))
 		for i := range row {

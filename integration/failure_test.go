@@ -335,7 +335,6 @@ func killApp(e mysqltest.Engine) string {
 		return "KILL USER app"
 	}
 	return `USE app;
-		DELIMITER //
 		CREATE PROCEDURE kill_app() BEGIN
 			DECLARE done INT DEFAULT 0;
 			DECLARE i BIGINT;
@@ -344,8 +343,7 @@ func killApp(e mysqltest.Engine) string {
 			OPEN c;
 			FETCH c INTO i;
 			WHILE NOT done DO KILL i; FETCH c INTO i; END WHILE;
-		END//
-		DELIMITER ;
+		END;
 		CALL kill_app();`
 }
 

@@ -98,6 +98,7 @@ func someCapabilities(r *rand.Rand) mysqlwire.Capability {
 // the same length.
 type pitch struct {
 	rig             *rig
+	staged          bool // the schemas are there
 	caps            mysqlwire.Capability
 	direct, proxied [2]string
 }
@@ -109,8 +110,13 @@ func newPitch(r *rig, player int) *pitch {
 
 // compare plays the steps both ways and returns the first difference, "" if there is none.
 func (p *pitch) compare(steps []step) string {
-	p.rig.stage(p.direct[0], p.direct[1])
-	p.rig.stage(p.proxied[0], p.proxied[1])
+	stage := p.rig.stage
+	if p.staged {
+		stage = p.rig.restage
+	}
+	stage(p.direct[0], p.direct[1])
+	stage(p.proxied[0], p.proxied[1])
+	p.staged = true
 	direct := &player{rig: p.rig, addr: p.rig.cluster.Primary.Addr(), caps: p.caps, schema: p.direct[0], other: p.direct[1], random: true}
 	want := direct.play(steps)
 	p.rig.settle()

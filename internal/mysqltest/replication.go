@@ -100,17 +100,26 @@ func (c *Cluster) waitApplied(ctx context.Context, s *Server, wait string) error
 
 // applierError tells why a replica cannot apply a change, nil when it can or was stopped.
 func (s *Server) applierError(ctx context.Context) error {
-	status, err := s.shell().run(ctx, "SHOW REPLICA STATUS", "--vertical")
-	if err != nil {
-		return err
+	status, err := s.replicaStatus(ctx)
+	if text := status["Last_SQL_Error"]; err == nil && text != "" {
+		err = fmt.Errorf("%s cannot apply a change: %s%s", s.name, text, s.workerErrors(ctx))
 	}
-	for line := range strings.Lines(status) {
-		name, text, _ := strings.Cut(strings.TrimSpace(line), ":")
-		if text = strings.TrimSpace(text); name == "Last_SQL_Error" && text != "" {
-			return fmt.Errorf("%s cannot apply a change: %s%s", s.name, text, s.workerErrors(ctx))
+	return err
+}
+
+// replicaStatus is SHOW REPLICA STATUS by the names of its columns; NULL is empty. A server that is no replica has none.
+func (s *Server) replicaStatus(ctx context.Context) (map[string]string, error) {
+	results, err := s.script(ctx, "SHOW REPLICA STATUS")
+	if err != nil {
+		return nil, err
+	}
+	status := map[string]string{}
+	for _, row := range results[0].Values { // one at most
+		for i, v := range row {
+			status[results[0].Columns[i]] = v.String
 		}
 	}
-	return nil
+	return status, nil
 }
 
 // workerErrors returns what SHOW REPLICA STATUS leaves out: MySQL's coordinator says only that a

@@ -223,16 +223,15 @@ func (s *Server) close() {
 	s.Kill()
 }
 
-// Exec runs SQL statements as root in the engine's shell on the server's socket, and returns what
-// they print: one line a row, columns separated by tabs, no names. Statements end with a semicolon.
-// It stops at the first error. The shell, not the server, ends when ctx does: a statement that
-// still runs may go on until it notices.
+// Exec runs SQL statements as root on the server's socket, and returns their rows as the engine's shell prints them: one
+// line a row, columns separated by tabs, no names. There are semicolons between statements. It stops at the first error.
+// The connection, not the server, ends when ctx does: a statement that still runs may go on until it notices.
 //
 // On a replica, write nothing that the primary should not have: root passes read_only on MariaDB.
 func (s *Server) Exec(ctx context.Context, sql string) (string, error) {
-	return s.shell().run(ctx, sql, "--skip-column-names")
-}
-
-func (s *Server) shell() shell {
-	return shell{programs: s.programs, keeper: s.keeper, server: s.name, dir: s.dir, socket: s.Socket()}
+	results, err := s.script(ctx, sql)
+	if err != nil {
+		return "", err
+	}
+	return text(results), nil
 }

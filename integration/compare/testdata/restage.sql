@@ -1,0 +1,10 @@
+DROP TABLE IF EXISTS $schema.made, $other.made;
+TRUNCATE $schema.w;
+BEGIN;
+DELETE FROM $schema.f;
+DELETE FROM $other.f;
+DELETE FROM $other.g;
+INSERT INTO $schema.f VALUES (1, 'one', 1), (2, 'two', NULL), (3, 'three', 3), (4, 'four', NULL);
+INSERT INTO $other.f VALUES (1, 'uno'), (2, 'due');
+INSERT INTO $other.g VALUES (10);
+COMMIT;
