@@ -18,7 +18,7 @@ build: ## the server binary
 
 test: ## all tests, unit and integration
 	$(GO) vet $(PKG)
-	$(GO) test -p 4 -timeout 20m $(FIRST) $(PKG)
+	$(GO) test -vet=off -p 4 -timeout 20m $(FIRST) $(PKG)
 
 race: ## all tests under the race detector
 	$(GO) test -race -timeout 40m $(PKG)

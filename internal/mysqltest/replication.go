@@ -107,13 +107,22 @@ func (s *Server) applierError(ctx context.Context) error {
 	return err
 }
 
-// replicaStatus is SHOW REPLICA STATUS by the names of its columns; NULL is empty. A server that is no replica has none.
-func (s *Server) replicaStatus(ctx context.Context) (map[string]string, error) {
+// replicaStatus is SHOW REPLICA STATUS by the names of its columns. NULL is empty.
+type replicaStatus map[string]string
+
+// follows tells whether the replica is connected, applies, and is not told to be late.
+func (r replicaStatus) follows() bool {
+	yes := func(mysql, mariadb string) bool { return r[mysql] == "Yes" || r[mariadb] == "Yes" }
+	return yes("Replica_IO_Running", "Slave_IO_Running") && yes("Replica_SQL_Running", "Slave_SQL_Running") && r["SQL_Delay"] == "0"
+}
+
+// replicaStatus asks; a server that is no replica has no status.
+func (s *Server) replicaStatus(ctx context.Context) (replicaStatus, error) {
 	results, err := s.script(ctx, "SHOW REPLICA STATUS")
 	if err != nil {
 		return nil, err
 	}
-	status := map[string]string{}
+	status := replicaStatus{}
 	for _, row := range results[0].Values { // one at most
 		for i, v := range row {
 			status[results[0].Columns[i]] = v.String
@@ -146,9 +155,33 @@ func (c *Cluster) Reset(ctx context.Context) error {
 		return err
 	}
 	return errors.Join(
-		eachServer(c.Replicas, func(s *Server) error { return c.SetLag(ctx, s, 0) }),
+		eachServer(c.Replicas, func(s *Server) error { return c.unlag(ctx, s) }),
 		c.WaitCaughtUp(ctx),
 		c.setConfiguredLag(ctx))
+}
+
+// unlag has a replica follow without lag, and waits until it is connected. One that does already is left alone.
+func (c *Cluster) unlag(ctx context.Context, s *Server) error {
+	ticker := time.NewTicker(10 * time.Millisecond)
+	defer ticker.Stop()
+	for told := false; ; {
+		status, err := s.replicaStatus(ctx)
+		if err != nil || status.follows() {
+			return err
+		}
+		if !told {
+			if err := c.SetLag(ctx, s, 0); err != nil {
+				return err
+			}
+			told = true
+			continue
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s does not follow: %w: %s", s.name, ctx.Err(), status["Last_IO_Error"])
+		case <-ticker.C:
+		}
+	}
 }
 
 // setConfiguredLag sets the lag of the configuration on every replica.
