@@ -47,7 +47,7 @@ func (c *Conn) query(query string) (*Rows, error) {
 		return nil, err
 	}
 	rows, _, err := c.readResult()
-	return rows, c.answered(err)
+	return rows, c.nothingBehind(err)
 }
 
 // Script is Query for one or more statements with semicolons between them, on a connection that was logged in with
@@ -65,18 +65,17 @@ func (c *Conn) script(statements string) (all []*Rows, err error) {
 	for more := true; more; {
 		rows, ok, err := c.readOne()
 		if err != nil {
-			return all, c.answered(err)
+			return all, c.nothingBehind(err)
 		}
 		all = append(all, rows)
 		more = ok.Status&mysqlwire.StatusMoreResults != 0
 	}
-	return all, c.answered(nil)
+	return all, c.nothingBehind(nil)
 }
 
-// answered checks, after a whole answer, which may be an ERR, that nothing came behind it.
-func (c *Conn) answered(err error) error {
-	var refused *mysqlwire.Error
-	if early := c.reader.empty(); early != nil && (err == nil || errors.As(err, &refused)) {
+// nothingBehind checks, after a whole answer, which may be an ERR, that the server is silent.
+func (c *Conn) nothingBehind(err error) error {
+	if early := c.reader.empty(); early != nil && (err == nil || answered(err)) {
 		return early
 	}
 	return err
