@@ -1,6 +1,10 @@
 package router
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
 
 // tokenKind is what a token is; a punctuation character is its own kind.
 type tokenKind uint8
@@ -118,12 +122,15 @@ func wordByte(b byte) bool { return wordBytes[b] }
 // next reads the next token into t, after white space and comments.
 func (l *lexer) next(t *token) {
 	b, class := byte(0), byteEnd
-	i, gap := l.pos, false
-	for i < len(l.sql) {
-		b = l.sql[i]
-		if class = byteClass[b]; class == byteSpace {
+	sql, i, gap := l.sql, l.pos, false
+	for i < len(sql) {
+		b = sql[i]
+		class = byteClass[b]
+		if class == byteSpace {
 			i++
-		} else if l.pos = i; class <= byteSelf || !l.passed(b) {
+		} else if class <= byteSelf {
+			break
+		} else if l.pos = i; !l.passed(b) {
 			break
 		} else {
 			i = l.pos
@@ -259,10 +266,10 @@ func (l *lexer) executable(mark int, text []byte) {
 // word reads an unquoted word and looks it up.
 func (l *lexer) word(t *token) {
 	h, high := uint32(hashSeed), byte(0)
-	i := l.pos
-	for i < len(l.sql) && wordBytes[l.sql[i]] {
-		h = hashByte(h, l.sql[i])
-		high |= l.sql[i]
+	sql, i := l.sql, l.pos
+	for i < len(sql) && wordBytes[sql[i]] {
+		h = hashByte(h, sql[i])
+		high |= sql[i]
 		i++
 	}
 	if high >= 0x80 {
@@ -271,13 +278,16 @@ func (l *lexer) word(t *token) {
 		l.odd = true
 	}
 	t.kind, t.end = tokenWord, int32(i)
-	t.id = find(words, h, l.sql[t.start:i])
+	t.id = find(words, h, sql[t.start:i])
 	l.pos, l.last = i, t.symbol
 }
 
 // quoted reads a string or a quoted identifier. A doubled quote stands for
 // itself.
 func (l *lexer) quoted(t *token, quote byte) {
+	if quote == '`' && !l.wide && l.shortName(t) {
+		return
+	}
 	t.kind = tokenString
 	escape := byte('\\')
 	if quote == '`' || quote == '"' && l.ansi {
@@ -296,6 +306,24 @@ func (l *lexer) quoted(t *token, quote byte) {
 	if l.pos > len(l.sql) {
 		l.odd, l.pos = true, len(l.sql)
 	}
+}
+
+// shortName is quoted for an identifier of up to seven bytes between backticks,
+// if it is one.
+func (l *lexer) shortName(t *token) bool {
+	i := l.pos + 1
+	if len(l.sql)-i <= 8 {
+		return false
+	}
+	text := l.sql[i:]
+	stops := firstZero(binary.LittleEndian.Uint64(text) ^ lowBits*'`')
+	n := bits.TrailingZeros64(stops) / 8
+	if n >= 8 || text[n+1] == '`' {
+		return false
+	}
+	t.kind, t.start, t.end = tokenQuoted, int32(i), int32(i+n)
+	l.pos, l.last = i+n+1, t.symbol
+	return true
 }
 
 // special reads a token whose first byte does not tell what it is.
