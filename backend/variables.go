@@ -25,6 +25,10 @@ func sessionVariables(mariaDB bool, v version) []string {
 // oldNames reports whether the server has the two variables by their old names.
 func oldNames(mariaDB bool, v version) bool { return mariaDB || !v.atLeast(5, 7, 20) }
 
+// Blurs reports whether the server may report another system variable than the one that was set, of those that it keeps in
+// one place: MariaDB does from 11 on. https://jira.mariadb.org/browse/MDEV-31746
+func (c *Conn) Blurs() bool { return c.MariaDB && parseVersion(c.Version).atLeast(11, 0, 0) }
+
 // Variables are the values of sessionVariables in one session. Many sessions have the same, so they are kept once.
 type Variables struct {
 	lines unique.Handle[string] // name=value, a line each

@@ -67,7 +67,7 @@ func (c *conn) prepareOn(l *link, st *statement) error {
 	if l.replica && c.request.movable { // another one than where it was prepared: the primary is simpler
 		return c.bindFailed(l, errUnknownStatement(st.id, "mysqld_stmt_execute"))
 	}
-	if err := c.learnCollation(); err != nil {
+	if err := c.learnSilent(); err != nil {
 		return err
 	}
 	schema, then, now := l.Schema, st.reading, c.state.reading()

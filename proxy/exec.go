@@ -85,6 +85,15 @@ func (c *conn) attempt(r *request) (*link, error) {
 			c.waited(r, false)
 			return c.onPrimary(r)
 		}
+		if c.state.blurred {
+			if learned, err := c.sharpen(); err != nil {
+				return nil, err
+			} else if learned {
+				continue
+			}
+			r.reason = router.ReasonUnknownState
+			return c.onPrimary(r)
+		}
 		c.leave(r) // it has waited for a place there, and needs none now
 		if l := c.replica; l != nil && !l.is(snap.Servers[d.Replica], snap.Replicas[d.Replica].Incarnation) &&
 			!l.dead && c.statements.cursorOn(l) {
@@ -125,7 +134,7 @@ func (c *conn) follow(r *request) (*link, error) {
 	if l == nil || l != c.replica || l.dead || c.primary.unsure || r.class.Effects.Has(router.ReadsTables) && !c.readable(r) {
 		return nil, nil
 	}
-	if err := c.learnCollation(); err != nil {
+	if err := c.learnSilent(); err != nil {
 		return nil, err
 	}
 	if l.version != c.state.version {

@@ -28,6 +28,9 @@ func (c *conn) finish(l *link, r *request) {
 	if ran && !failed && r.class.Reason == router.ReasonAdministration && flushesStatus(c.text(r)) {
 		c.state.hold(heldCounted)
 	}
+	if ran && (r.blurred || failed && r.class.Effects.Has(router.SetsSystemVariable) && l.Blurs()) {
+		c.state.blur(r.class, c.text(r))
+	}
 	if ran && !failed && c.state.held&heldTimestamp != 0 {
 		c.state.clocked(r.class, c.text(r))
 	}
@@ -226,6 +229,7 @@ func (c *conn) learnVariable(l *link, name, value []byte) {
 		c.learnGTID(l, value)
 	default:
 		c.request.named = true
+		c.request.blurred = c.request.blurred || alike(string(name)) && l.Blurs()
 		c.state.setVariable(string(name), string(value))
 	}
 }

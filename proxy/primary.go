@@ -69,7 +69,7 @@ func (c *conn) tellPrimary() error {
 		return nil
 	}
 	if c.replica != nil && !c.replica.dead {
-		if err := c.learnCollationOf(c.replica); err != nil {
+		if err := c.learnSilentOf(c.replica); err != nil {
 			c.dropReplica()
 		}
 	}

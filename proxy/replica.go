@@ -12,7 +12,7 @@ import (
 
 // onReplica runs a request on the replica with this index in the snapshot.
 func (c *conn) onReplica(r *request, snap *backend.Snapshot, i int) error {
-	if err := c.learnCollation(); err != nil {
+	if err := c.learnSilent(); err != nil {
 		return err
 	}
 	server := snap.Servers[i]
@@ -61,29 +61,36 @@ func (c *conn) bringUpToDate(l *link) error {
 	return nil
 }
 
-// learnCollation asks the primary for the connection's collation if a statement may have set it without a report: SET
-// NAMES with COLLATE. The next statement runs on a replica, so that nobody asks the primary how the last one went.
-func (c *conn) learnCollation() error {
+// learnSilent asks the primary for what a statement may have set without a report: the collation, by SET NAMES with
+// COLLATE, and on some servers more. The next statement runs on a replica, so that nobody asks the primary how the last
+// one went.
+func (c *conn) learnSilent() error {
 	if c.primary.dead {
 		return nil
 	}
-	return c.learnCollationOf(c.primary)
+	return c.learnSilentOf(c.primary)
 }
 
-// learnCollationOf asks the server on which the collation was set.
-func (c *conn) learnCollationOf(l *link) error {
-	if !c.state.collates || l.version != c.state.version {
+// learnSilentOf asks the server on which it was set.
+func (c *conn) learnSilentOf(l *link) error {
+	if !c.state.collates && !c.state.blurred || l.version != c.state.version {
 		return nil
+	}
+	names, question := []string{"collation_connection"}, "SELECT @@collation_connection"
+	if c.state.blurred {
+		names, question = alikeAsked, askAlike
 	}
 	ctx, cancel := c.connectTimeout()
 	defer cancel()
-	rows, err := l.Query(ctx, "SELECT @@collation_connection")
+	rows, err := l.Query(ctx, question)
 	if err != nil || len(rows.Values) != 1 {
 		l.dead = true
 		return serverError{err}
 	}
-	c.state.collates = false
-	c.state.setVariable("collation_connection", rows.Values[0][0].String)
+	for i, v := range rows.Values[0] {
+		c.state.setVariable(names[i], v.String)
+	}
+	c.state.collates, c.state.blurred = false, false
 	l.version = c.state.version // it has that already
 	return nil
 }

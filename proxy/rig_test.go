@@ -39,6 +39,7 @@ type rigOptions struct {
 	replicas            int                     // how many, 0 is two
 	lacks, replicasLack mysqlwire.Capability    // of all servers, and of the replicas besides
 	mariaDB             bool                    // what the servers are
+	version             string                  // which they announce; "" is up to mariaDB
 	wrap                func(net.Conn) net.Conn // around the clients' connections, on the proxy's side; nil: nothing
 }
 

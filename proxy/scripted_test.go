@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"encoding/binary"
 	"fmt"
 	"net"
@@ -35,9 +36,9 @@ type scriptedServer struct {
 func startScripted(t testing.TB, name string, o rigOptions) *scriptedServer {
 	t.Helper()
 	s := &scriptedServer{t: t, name: name, variables: "autocommit=1\n"}
-	version := "8.4.0-fake"
+	version := cmp.Or(o.version, "8.4.0-fake")
 	if o.mariaDB {
-		version = "11.4.2-MariaDB"
+		version = cmp.Or(o.version, "11.4.2-MariaDB")
 	}
 	s.Server = fakeserver.Start(t, fakeserver.Options{
 		Version: version, Handler: s.handle, Capabilities: fakeserver.DefaultCapabilities &^ uint32(o.lacks),

@@ -28,6 +28,7 @@ type state struct {
 	held    holds             // state that no other connection can be told
 	// collates: the character set of the connection was set, perhaps with a collation, which servers do not report
 	collates bool
+	blurred  bool // MariaDB has reported one of several variables, and any of them may have been set: see alike.go
 	once     bool // SET TRANSACTION was given for the next transaction
 	pending  bool // and the primary has said so, and not yet that a transaction has used it: not every statement does
 

@@ -1,0 +1,76 @@
+package proxy
+
+import (
+	"bytes"
+	"regexp"
+	"strings"
+
+	"github.com/stickyproxy/stickyproxy/router"
+)
+
+// From 11 on, MariaDB's tracker tells system variables apart by the place in which it keeps their values, and many share
+// one: all that are a bit of the same number, the clock and the insert ids, a character set and its collation. Whichever of
+// them is set, the one that the tracker finds first is reported, with its own value.
+// https://jira.mariadb.org/browse/MDEV-31746
+//
+// So there a report of one of them says only that one of them was set. What a replica has to know is asked for before the
+// next statement that runs on one.
+
+// alike reports whether a system variable shares its place with others that matter.
+func alike(name string) bool {
+	switch name {
+	case "autocommit", "check_constraint_checks", "explicit_defaults_for_timestamp", "foreign_key_checks", "profiling",
+		"skip_parallel_replication", "skip_replication", "sql_auto_is_null", "sql_big_selects", "sql_buffer_result",
+		"sql_if_exists", "sql_log_bin", "sql_log_off", "sql_notes", "sql_quote_show_create", "sql_safe_updates", "sql_warnings",
+		"system_versioning_insert_history", "unique_checks", // bits
+		"identity", "insert_id", "last_insert_id", "rand_seed1", "rand_seed2", "timestamp",
+		"character_set_connection", "collation_connection":
+		return true
+	}
+	return false
+}
+
+// alikeAsked are those of them that a replica has to know and that can be asked for.
+var alikeAsked = []string{
+	"character_set_connection", "collation_connection", "profiling", "sql_auto_is_null", "sql_big_selects", "sql_buffer_result", "sql_if_exists",
+	"sql_notes", "sql_quote_show_create", "sql_safe_updates", "sql_warnings",
+}
+
+// askAlike is the question for them.
+var askAlike = "SELECT @@SESSION." + strings.Join(alikeAsked, ", @@SESSION.")
+
+// setsAutocommit is a statement that sets that and nothing else, as most drivers do after the login.
+var setsAutocommit = regexp.MustCompile(`(?i)^\s*set\s+(@@\s*)?((session|local)(\s+|\s*\.\s*))?autocommit\s*:?=\s*\w+\s*;?\s*$`)
+
+// blur records that a statement has set one of the variables that are reported under each other's names. Some cannot be
+// asked for behind it: what was written without a log meanwhile, or a clock that stands still.
+func (s *state) blur(st router.Statement, text []byte) {
+	if len(text) > maxTrackingText || st.Effects.Any(opaque) || mentions(text, "sql_log_bin", "skip_replication", "rand_seed") {
+		s.hold(heldUnknown)
+		return
+	}
+	if setsAutocommit.Match(text) {
+		return
+	}
+	s.blurred = true
+	if mentions(bytes.ReplaceAll(bytes.ToLower(text), []byte("explicit_defaults_for_timestamp"), nil), "timestamp") {
+		s.hold(heldTimestamp)
+	}
+}
+
+// mentions reports whether a text has one of the names in it, in any case.
+func mentions(text []byte, names ...string) bool {
+	lower := bytes.ToLower(text)
+	for _, name := range names {
+		if bytes.Contains(lower, []byte(name)) {
+			return true
+		}
+	}
+	return false
+}
+
+// sharpen asks the primary for what is blurred, and reports whether that is known now: it may keep reads there.
+func (c *conn) sharpen() (learned bool, err error) {
+	err = c.learnSilent()
+	return !c.state.blurred, err
+}

@@ -1,0 +1,67 @@
+package proxy
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stickyproxy/stickyproxy/internal/mysqltest/fakeserver"
+)
+
+// From 11 on, MariaDB reports a variable that was not set in the place of the one that was: the primary is asked for all of
+// them, before the next read elsewhere.
+func TestVariablesReportedByAnothersName(t *testing.T) {
+	const (
+		quote = "SET sql_quote_show_create = 0"
+		watch = "SET profiling = 1"
+	)
+	for _, row := range []struct {
+		version string
+		asks    bool
+	}{{"11.8.9-MariaDB-fake", true}, {"10.11.19-MariaDB-fake", false}} {
+		r := startRig(t, rigOptions{replicas: 1, mariaDB: true, version: row.version})
+		values := []any{"utf8mb4", "utf8mb4_bin", "0", "0", "1", "0", "", "1", "0", "0", "0"}
+		r.primary.on(func(c *fakeserver.Conn, cmd fakeserver.Command) error {
+			switch cmd.SQL {
+			case quote, watch, "SET autocommit = 1":
+				return c.OK(fakeserver.OK{Track: []fakeserver.Track{fakeserver.TrackVariable("autocommit", "ON")}})
+			case askAlike:
+				return c.Rows(alikeAsked, [][]any{values}, fakeserver.OK{})
+			}
+			return errDefault
+		})
+		c := r.connect()
+		c.ok("SET autocommit = 1")
+		c.from(r.replicas[0], "SELECT 1")
+		c.ok(quote)
+		c.from(r.replicas[0], "SELECT 2")
+		c.from(r.replicas[0], "SELECT 3")
+		if !row.asks {
+			r.primary.wantSent("SET autocommit = 1", quote)
+			continue
+		}
+		r.primary.wantSent("SET autocommit = 1", quote, askAlike)
+		if sent := r.replicas[0].sent(); len(sent) != 4 || sent[0] != "SELECT 1" || sent[2] != "SELECT 2" || sent[3] != "SELECT 3" {
+			t.Errorf("the replica was sent %q", sent)
+		}
+		values[slices.Index(alikeAsked, "profiling")] = "1"
+		c.ok(watch)
+		c.from(r.primary, "SELECT 4")
+	}
+}
+
+// What can no longer be asked for when it matters, or may be anything, keeps reads on the primary.
+func TestVariablesThatCannotBeAskedFor(t *testing.T) {
+	for _, sql := range []string{
+		"SET sql_log_bin = 0", "SET timestamp = 5", "SET rand_seed1 = 1, rand_seed2 = 2", "SET SESSION skip_replication = 1", "CALL sets()",
+	} {
+		r := startRig(t, rigOptions{replicas: 1, mariaDB: true, version: "11.8.9-MariaDB-fake"})
+		r.primary.on(answering(map[string]fakeserver.OK{
+			sql:                 {Track: []fakeserver.Track{fakeserver.TrackVariable("autocommit", "ON")}},
+			"SET timestamp = 0": {Track: []fakeserver.Track{fakeserver.TrackVariable("identity", "0")}},
+		}))
+		c := r.connect()
+		c.ok(sql)
+		r.clock.advance(DefaultWindow)
+		c.from(r.primary, "SELECT 1")
+	}
+}
