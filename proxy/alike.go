@@ -3,6 +3,7 @@ package proxy
 import (
 	"bytes"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/stickyproxy/stickyproxy/router"
@@ -30,14 +31,15 @@ func alike(name string) bool {
 	return false
 }
 
-// alikeAsked are those of them that a replica has to know and that can be asked for.
+// alikeAsked are those of them that a replica has to know and that can be asked for. The first two are set without their
+// names, by SET NAMES.
 var alikeAsked = []string{
-	"character_set_connection", "collation_connection", "profiling", "sql_auto_is_null", "sql_big_selects", "sql_buffer_result", "sql_if_exists",
-	"sql_notes", "sql_quote_show_create", "sql_safe_updates", "sql_warnings",
+	"character_set_connection", "collation_connection", "profiling", "sql_auto_is_null", "sql_big_selects", "sql_buffer_result",
+	"sql_if_exists", "sql_notes", "sql_quote_show_create", "sql_safe_updates", "sql_warnings",
 }
 
-// askAlike is the question for them.
-var askAlike = "SELECT @@SESSION." + strings.Join(alikeAsked, ", @@SESSION.")
+// askFor is the question for session variables.
+func askFor(names []string) string { return "SELECT @@SESSION." + strings.Join(names, ", @@SESSION.") }
 
 // setsAutocommit is a statement that sets that and nothing else, as most drivers do after the login.
 var setsAutocommit = regexp.MustCompile(`(?i)^\s*set\s+(@@\s*)?((session|local)(\s+|\s*\.\s*))?autocommit\s*:?=\s*\w+\s*;?\s*$`)
@@ -52,7 +54,11 @@ func (s *state) blur(st router.Statement, text []byte) {
 	if setsAutocommit.Match(text) {
 		return
 	}
-	s.blurred = true
+	for i, name := range alikeAsked {
+		if (i < 2 || mentions(text, name)) && !slices.Contains(s.blurred, name) {
+			s.blurred = append(s.blurred, name)
+		}
+	}
 	if mentions(bytes.ReplaceAll(bytes.ToLower(text), []byte("explicit_defaults_for_timestamp"), nil), "timestamp") {
 		s.hold(heldTimestamp)
 	}
@@ -72,5 +78,5 @@ func mentions(text []byte, names ...string) bool {
 // sharpen asks the primary for what is blurred, and reports whether that is known now: it may keep reads there.
 func (c *conn) sharpen() (learned bool, err error) {
 	err = c.learnSilent()
-	return !c.state.blurred, err
+	return len(c.state.blurred) == 0, err
 }

@@ -85,7 +85,7 @@ func (c *conn) attempt(r *request) (*link, error) {
 			c.waited(r, false)
 			return c.onPrimary(r)
 		}
-		if c.state.blurred {
+		if len(c.state.blurred) > 0 {
 			if learned, err := c.sharpen(); err != nil {
 				return nil, err
 			} else if learned {

@@ -73,16 +73,16 @@ func (c *conn) learnSilent() error {
 
 // learnSilentOf asks the server on which it was set.
 func (c *conn) learnSilentOf(l *link) error {
-	if !c.state.collates && !c.state.blurred || l.version != c.state.version {
-		return nil
+	names := c.state.blurred
+	if len(names) == 0 && c.state.collates {
+		names = []string{"collation_connection"}
 	}
-	names, question := []string{"collation_connection"}, "SELECT @@collation_connection"
-	if c.state.blurred {
-		names, question = alikeAsked, askAlike
+	if len(names) == 0 || l.version != c.state.version {
+		return nil
 	}
 	ctx, cancel := c.connectTimeout()
 	defer cancel()
-	rows, err := l.Query(ctx, question)
+	rows, err := l.Query(ctx, askFor(names))
 	if err != nil || len(rows.Values) != 1 {
 		l.dead = true
 		return serverError{err}
@@ -90,7 +90,7 @@ func (c *conn) learnSilentOf(l *link) error {
 	for i, v := range rows.Values[0] {
 		c.state.setVariable(names[i], v.String)
 	}
-	c.state.collates, c.state.blurred = false, false
+	c.state.collates, c.state.blurred = false, nil
 	l.version = c.state.version // it has that already
 	return nil
 }

@@ -28,9 +28,9 @@ type state struct {
 	held    holds             // state that no other connection can be told
 	// collates: the character set of the connection was set, perhaps with a collation, which servers do not report
 	collates bool
-	blurred  bool // MariaDB has reported one of several variables, and any of them may have been set: see alike.go
-	once     bool // SET TRANSACTION was given for the next transaction
-	pending  bool // and the primary has said so, and not yet that a transaction has used it: not every statement does
+	blurred  []string // variables that may have been set, and that MariaDB has not reported by their names: see alike.go
+	once     bool     // SET TRANSACTION was given for the next transaction
+	pending  bool     // and the primary has said so, and not yet that a transaction has used it: not every statement does
 
 	patience  time.Duration // how long the client may be idle; 0: for ever
 	optional  bool          // COM_SET_OPTION has turned several statements in a text on or off

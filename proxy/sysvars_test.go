@@ -111,7 +111,7 @@ func TestCollationIsAskedFor(t *testing.T) {
 				all = append(all, fakeserver.TrackVariable(name, "latin1"))
 			}
 			return c.OK(fakeserver.OK{Track: all})
-		case "SELECT @@collation_connection":
+		case "SELECT @@SESSION.collation_connection":
 			return c.Rows([]string{"c"}, [][]any{{"latin1_bin"}}, fakeserver.OK{})
 		}
 		return errDefault
@@ -120,10 +120,10 @@ func TestCollationIsAskedFor(t *testing.T) {
 	c.ok(set)
 	c.from(r.replicas[0], "SELECT 1")
 	c.from(r.replicas[0], "SELECT 2")
-	r.primary.wantSent(set, "SELECT @@collation_connection")
+	r.primary.wantSent(set, "SELECT @@SESSION.collation_connection")
 	r.replicas[0].wantSent("SET NAMES 'latin1' COLLATE 'latin1_bin'", "SELECT 1", "SELECT 2")
 	c.ok(set)
-	r.primary.on(refusing("SELECT @@collation_connection", 1))
+	r.primary.on(refusing("SELECT @@SESSION.collation_connection", 1))
 	c.loses("SELECT 3")
 	c.ended(0)
 }
