@@ -62,9 +62,10 @@ func (c *Conn) appendSetUp(out []byte) []byte {
 
 // What setUp asks, by flavor and age: made once, because every login asks it.
 var (
-	setUpMariaDB  = setUpQueryOf(true, version{})
-	setUpMySQL    = setUpQueryOf(false, version{8, 0, 0})
-	setUpOldMySQL = setUpQueryOf(false, version{})
+	setUpMariaDB    = setUpQueryOf(true, version{11, 1, 1})
+	setUpOldMariaDB = setUpQueryOf(true, version{})
+	setUpMySQL      = setUpQueryOf(false, version{8, 0, 0})
+	setUpOldMySQL   = setUpQueryOf(false, version{})
 )
 
 func setUpQueryOf(mariaDB bool, v version) string {
@@ -72,10 +73,12 @@ func setUpQueryOf(mariaDB bool, v version) string {
 }
 
 func (c *Conn) setUpQuery() string {
-	switch {
+	switch old := oldNames(c.MariaDB, parseVersion(c.Version)); {
+	case c.MariaDB && old:
+		return setUpOldMariaDB
 	case c.MariaDB:
 		return setUpMariaDB
-	case oldNames(c.MariaDB, parseVersion(c.Version)):
+	case old:
 		return setUpOldMySQL
 	}
 	return setUpMySQL

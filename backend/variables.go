@@ -9,7 +9,7 @@ import (
 const idleLimit = "wait_timeout"
 
 // sessionVariables are the session variables that change what a read answers. Two servers may give a new session
-// different values of them. MySQL 5.7.20 gave two of them new names.
+// different values of them. MySQL 5.7.20 and MariaDB 11.1.1 gave two of them new names.
 func sessionVariables(mariaDB bool, v version) []string {
 	names := []string{
 		"autocommit", "character_set_client", "character_set_connection", "character_set_results", "collation_connection",
@@ -23,7 +23,12 @@ func sessionVariables(mariaDB bool, v version) []string {
 }
 
 // oldNames reports whether the server has the two variables by their old names.
-func oldNames(mariaDB bool, v version) bool { return mariaDB || !v.atLeast(5, 7, 20) }
+func oldNames(mariaDB bool, v version) bool {
+	if mariaDB {
+		return !v.atLeast(11, 1, 1)
+	}
+	return !v.atLeast(5, 7, 20)
+}
 
 // Blurs reports whether the server may report another system variable than the one that was set, of those that it keeps in
 // one place: MariaDB does from 11 on. https://jira.mariadb.org/browse/MDEV-31746
