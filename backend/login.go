@@ -59,6 +59,8 @@ type dialogue struct {
 	relayed  []byte // the client's answer to the greeting's salt, in place of one of ours; nil: none
 
 	relayedTo []byte // the salt that it answers, where that may be asked for once more
+
+	refusal bool // the server has ended it with an ERR
 }
 
 // logIn goes on behind the greeting. The connection is the caller's to close when that fails.
@@ -187,6 +189,7 @@ func (d *dialogue) prove() (mysqlwire.OK, error) {
 			}
 			return mysqlwire.ParseOK(p, d.caps.Has(mysqlwire.CapSessionTrack))
 		case headerERR:
+			d.refusal = true
 			return mysqlwire.OK{}, d.refused(mysqlwire.ParseError(p))
 		}
 		if err := d.goOn(p); err != nil {

@@ -21,6 +21,12 @@ func (c *conn) reset(r *request) error {
 		c.primary.dead = true // answers may be outstanding, whatever the error is
 		return serverError{err}
 	}
+	c.afresh()
+	return c.ok()
+}
+
+// afresh notes that the session of the connection to the primary has begun anew, for the same user.
+func (c *conn) afresh() {
 	c.primary.status, c.primary.unsure = c.primary.Status, false
 	c.state.reset(c.primary.Conn)
 	c.previous, c.rows, c.warned = c.primary, c.primary, c.primary
@@ -33,11 +39,11 @@ func (c *conn) reset(r *request) error {
 	}
 	c.abandon()
 	c.unsay()
-	return c.ok()
 }
 
 // changeUser serves COM_CHANGE_USER: another login on the same connection, and if possible on the same one to the
-// primary, so that its id stays. What the old user had on the servers is gone; what the connection must see is not.
+// primary, so that its id stays. What the old user had on the servers is gone; what the connection must see is not. Who is
+// refused is disconnected by MySQL, and by MariaDB left with a fresh session of the old user.
 func (c *conn) changeUser(r *request) error {
 	if !r.whole() {
 		return clientError{errMalformed}
@@ -54,6 +60,11 @@ func (c *conn) changeUser(r *request) error {
 		admission.Relay = again.relay
 	}
 	cl, err := admission.ChangeUser(c.srv.ctx, c.client, payload, c.seq)
+	if err != nil && again.stayed && judged(err) {
+		c.statements.clear()
+		c.afresh()
+		return nil
+	}
 	if err != nil {
 		return clientError{err}
 	}
@@ -75,6 +86,8 @@ type againConn struct {
 	link *link  // nil: it cannot be used, or no more
 	salt []byte // of the client's greeting
 	srv  *Server
+
+	stayed bool // the server refused: it is the connection of the old user, afresh
 }
 
 // again is the connection to the primary, for another user, if it is in order and still leads to the primary.
@@ -104,14 +117,15 @@ func (a *againConn) relay(ctx context.Context, login backend.Login, answer []byt
 	return b, err
 }
 
-// become makes the connection that of another user. One that was refused ends, as a server ends it.
+// become makes the connection that of another user. One that was refused ends, as a server ends it, unless it is MariaDB.
 func (a *againConn) become(change func(*link) error) (*backend.Conn, error) {
 	l := a.link
 	if a.link = nil; l == nil {
 		return nil, backend.ErrNeedsNew
 	}
 	err := change(l)
-	if errors.Is(err, backend.ErrNeedsNew) {
+	var stayed *backend.StayedError
+	if a.stayed = errors.As(err, &stayed); a.stayed || errors.Is(err, backend.ErrNeedsNew) {
 		return nil, err
 	}
 	if err != nil {

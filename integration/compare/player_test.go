@@ -233,7 +233,7 @@ func (c *client) becomes(p *player, args []string) (response, error) {
 	if last == nil {
 		return nil, err
 	}
-	return response{{bytes: last}}, err
+	return response{{bytes: last}}, nil // the next step shows whether a refusal was the end
 }
 
 // prepare prepares a statement: a name and its text.
