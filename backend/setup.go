@@ -60,6 +60,10 @@ func (c *Conn) appendSetUp(out []byte) []byte {
 	return c.appendTracking(c.appendQuery(out, c.setUpQuery()))
 }
 
+// smallestPacket is the least that max_allowed_packet can be, bytes: a server with that takes no longer statement, of ours
+// either. https://mariadb.com/kb/en/server-system-variables/#max_allowed_packet
+const smallestPacket = 1 << 10
+
 // What setUp asks, by flavor and age: made once, because every login asks it.
 var (
 	setUpMariaDB    = setUpQueryOf(true, version{11, 1, 1})

@@ -39,17 +39,22 @@ type Variables struct {
 	lines unique.Handle[string] // name=value, a line each
 }
 
-// variablesQuery is the expression whose value newVariables takes.
+// variablesQuery is the expression whose value newVariables takes. It is short, for servers that take little: see
+// smallestPacket. The last of its parts makes it a binary string, which no character set changes on its way.
 func variablesQuery(mariaDB bool, v version) string {
 	var b strings.Builder
 	b.WriteString("CONCAT(")
 	for i, name := range append(sessionVariables(mariaDB, v), idleLimit) {
-		if i > 0 {
-			b.WriteByte(',')
+		value := "@@" + name
+		if name == "character_set_results" {
+			value = "IFNULL(" + value + ",'')" // the only one that can be NULL
 		}
-		b.WriteString("'" + name + "=',IFNULL(@@" + name + ",''),X'0A'")
+		if i > 0 {
+			name = "\n" + name
+		}
+		b.WriteString("'" + name + "='," + value + ",")
 	}
-	b.WriteByte(')')
+	b.WriteString("X'0A')")
 	return b.String()
 }
 

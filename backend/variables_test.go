@@ -28,3 +28,12 @@ func TestVariables(t *testing.T) {
 		t.Errorf("of nothing: got %q", got)
 	}
 }
+
+// Ensure that what every login asks fits into the smallest packet that a server can be told to take.
+func TestSetUpFitsSmallestPacket(t *testing.T) {
+	for _, query := range []string{setUpMariaDB, setUpMySQL, setUpOldMySQL, trackMariaDB, trackMySQL} {
+		if got := len(query) + len("\x03\x00\x01"); got >= smallestPacket {
+			t.Errorf("%d bytes: %s", got, query)
+		}
+	}
+}
