@@ -83,9 +83,23 @@ func mentionsTracking(st router.Statement, sql []byte) bool {
 		st.Reason == router.ReasonUserVariable, st.Reason == router.ReasonSet:
 		return bytes.Contains(bytes.ToLower(sql), []byte("session_track"))
 	case st.Reason == router.ReasonServerState:
-		return bytes.Contains(bytes.ToLower(sql), []byte("variables"))
+		return bytes.Contains(bytes.ToLower(sql), []byte("variables")) && !showsOthers(sql)
 	}
 	return false
+}
+
+// showsLike is SHOW VARIABLES of names that begin with its group.
+var showsLike = regexp.MustCompile(`(?i)^\s*show\s+(?:(?:global|session|local)\s+)?variables\s+like\s+['"]([a-z0-9]*)`)
+
+// showsOthers reports whether a SHOW VARIABLES is about names that no tracker has. Clients ask so when they connect, and
+// what it takes to show trackers would be in SHOW PROFILES.
+func showsOthers(sql []byte) bool {
+	m := showsLike.FindSubmatch(sql)
+	if m == nil {
+		return false
+	}
+	begins, of := bytes.ToLower(m[1]), []byte("session")
+	return !bytes.HasPrefix(begins, of) && !bytes.HasPrefix(of, begins)
 }
 
 // maxTrackingText bounds the statements that are searched.

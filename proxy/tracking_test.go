@@ -163,6 +163,17 @@ func TestMentionsTracking(t *testing.T) {
 		{"SET time_zone = 'UTC'", false},
 		{"SELECT @@session_track_gtids", true},
 		{"SELECT 'session_track_gtids'", false},
+		{"SHOW VARIABLES", true},
+		{"SHOW VARIABLES LIKE 'session_track%'", true},
+		{"SHOW SESSION VARIABLES LIKE 'Sess_on%'", true},
+		{"SHOW VARIABLES LIKE 's%'", true},
+		{"SHOW VARIABLES LIKE '%track%'", true},
+		{"SHOW VARIABLES LIKE '_ession%'", true},
+		{"SHOW VARIABLES LIKE '\u015fession%'", true},
+		{"SHOW VARIABLES WHERE variable_name = 'session_track_schema'", true},
+		{"show session variables\n like 'profil%'", false},
+		{`SHOW VARIABLES LIKE "sql_mode"`, false},
+		{"SHOW GLOBAL VARIABLES LIKE 'max_allowed_packet'", false},
 		{"SET session_track_gtids = '" + strings.Repeat("x", maxTrackingText) + "'", false},
 	} {
 		if got := mentionsTracking(router.Classify([]byte(tt.sql), router.Context{}), []byte(tt.sql)); got != tt.want {
