@@ -1,12 +1,17 @@
 package backend
 
 import (
+	"strconv"
 	"strings"
 	"unique"
 )
 
 // idleLimit is how long a session may be idle, seconds. It is asked for with the sessionVariables, and is not one of them.
 const idleLimit = "wait_timeout"
+
+// packetLimit is what no session can set: how long a command may be, and above which text functions return NULL. It is
+// asked for with the sessionVariables, too.
+const packetLimit = "max_allowed_packet"
 
 // sessionVariables are the session variables that change what a read answers. Two servers may give a new session
 // different values of them. MySQL 5.7.20 and MariaDB 11.1.1 gave two of them new names.
@@ -44,7 +49,7 @@ type Variables struct {
 func variablesQuery(mariaDB bool, v version) string {
 	var b strings.Builder
 	b.WriteString("CONCAT(")
-	for i, name := range append(sessionVariables(mariaDB, v), idleLimit) {
+	for i, name := range append(sessionVariables(mariaDB, v), idleLimit, packetLimit) {
 		value := "@@" + name
 		if name == "character_set_results" {
 			value = "IFNULL(" + value + ",'')" // the only one that can be NULL
@@ -79,11 +84,22 @@ func (v Variables) Differing(other Variables) map[string]string {
 	differing := make(map[string]string)
 	for line := range v.all() {
 		name, value, _ := strings.Cut(line, "=")
-		if name != idleLimit && other.Get(name) != value {
+		if name != idleLimit && name != packetLimit && other.Get(name) != value {
 			differing[name] = value
 		}
 	}
 	return differing
+}
+
+// SamePacketLimit reports whether a session with these values has the max_allowed_packet of one with the others.
+func (v Variables) SamePacketLimit(other Variables) bool {
+	return v == other || v.Get(packetLimit) == other.Get(packetLimit)
+}
+
+// PacketLimit is max_allowed_packet, bytes; 0 where it is not known.
+func (v Variables) PacketLimit() int {
+	n, _ := strconv.Atoi(v.Get(packetLimit)) // a server's number
+	return n
 }
 
 // all yields the lines.

@@ -18,6 +18,7 @@ var (
 	errDrained     = errors.New("the proxy is shutting down")
 	errOutOfOrder  = errors.New("not a command packet")
 	errNoSchema    = errors.New("no command takes back the choice of a schema")
+	errOtherLimit  = errors.New("the replica has another max_allowed_packet than the primary")
 	errOlder       = errors.New("the replica is too old to speak to the client as the primary does")
 	errIncarnation = errors.New("another server answers at the address of the replica")
 )

@@ -110,6 +110,10 @@ func (c *conn) attempt(r *request) (*link, error) {
 		if !errors.As(err, &again) {
 			return nil, err
 		}
+		if errors.Is(err, errOtherLimit) {
+			r.reason = router.ReasonServerFunction
+			return c.onPrimary(r)
+		}
 		if f := c.srv.trace.Retried; f != nil {
 			f(again.refused)
 		}

@@ -23,6 +23,9 @@ func (c *conn) onReplica(r *request, snap *backend.Snapshot, i int) error {
 		return elsewhere{err: err}
 	}
 	l := c.replica
+	if !l.Variables.SamePacketLimit(c.state.base) && c.needsLimit(r) {
+		return elsewhere{err: errOtherLimit}
+	}
 	l.id = snap.Replicas[i].ID
 	if l.version != c.state.version {
 		if err := c.bringUpToDate(l); err != nil {
@@ -41,6 +44,11 @@ func (c *conn) onReplica(r *request, snap *backend.Snapshot, i int) error {
 		c.snapshot.begin(r)
 	}
 	return nil
+}
+
+// needsLimit reports whether a read may end in another way where max_allowed_packet is not the primary's.
+func (c *conn) needsLimit(r *request) bool {
+	return r.class.Grows || r.class.Kind == router.BeginReadOnly || len(r.head)-mysqlwire.HeaderSize > c.state.base.PacketLimit()
 }
 
 // bringUpToDate puts ahead of the next command what tells a replica the client's state.

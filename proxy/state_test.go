@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
@@ -115,6 +116,24 @@ func TestDifferentDefaults(t *testing.T) {
 	c := r.connect()
 	c.from(r.replicas[0], "SELECT 1")
 	r.replicas[0].wantSent("SET @@SESSION.sql_mode='ANSI_QUOTES'", "SELECT 1")
+}
+
+// Text functions return NULL above max_allowed_packet, which no session can set: where a replica has another one than the
+// primary, reads that may notice stay on the primary.
+func TestOtherPacketLimit(t *testing.T) {
+	r := startRig(t, rigOptions{replicas: 1})
+	r.primary.variables = "time_zone=SYSTEM\nmax_allowed_packet=1024\n"
+	r.replicas[0].variables = "time_zone=SYSTEM\nmax_allowed_packet=16777216\n"
+	c := r.connect()
+	c.from(r.primary, "SELECT REPEAT('a', 2000000)")
+	c.from(r.replicas[0], "SELECT COUNT(*) FROM t")
+	r.replicas[0].wantSent("SELECT COUNT(*) FROM t") // and nobody tried to set it
+	c.from(r.primary, "SELECT LENGTH(CONCAT(a, b)) FROM t")
+	c.from(r.replicas[0], "SELECT LENGTH(a) FROM t; SELECT 2")
+	c.from(r.primary, "SELECT a FROM t; SELECT JSON_ARRAY(a) FROM t")
+	c.from(r.primary, "SELECT '"+strings.Repeat("a", 1024)+"'")
+	c.ok("START TRANSACTION READ ONLY")
+	c.from(r.primary, "SELECT REPEAT(a, 9) FROM t")
 }
 
 // Of a connection that has no current schema any more no other one is told.

@@ -24,6 +24,8 @@ func (s *scanner) call(t token, before symbol, older tokenKind) {
 // judge notes what a call of this kind does.
 func (s *scanner) judge(kind call, t token, before symbol, older tokenKind) {
 	switch kind {
+	case callGrows:
+		s.grows = true
 	case callSyntax, callPure, callTight, callSubstring:
 		switch t.key() {
 		case keyFrom, keyJoin:

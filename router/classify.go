@@ -71,6 +71,7 @@ func (st Statement) or(o Statement) Statement {
 	st.Effects |= o.Effects
 	st.Multi = st.Multi || o.Multi
 	st.Ours |= o.Ours
+	st.Grows = st.Grows || o.Grows
 	st.FindsRows = st.FindsRows || o.FindsRows
 	return st
 }
@@ -143,6 +144,7 @@ func (st Statement) and(o Statement, n int) Statement {
 	st.Effects |= o.Effects
 	st.Multi = true
 	st.NoTables = st.NoTables && o.NoTables
+	st.Grows = st.Grows || o.Grows
 	st.FindsRows = st.FindsRows || o.FindsRows
 	return st
 }

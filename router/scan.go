@@ -33,6 +33,7 @@ type findings struct {
 	finds     bool   // it has a query in it
 	plan      bool   // it is EXPLAIN of a query, which is not one
 	tables    bool   // it reads tables
+	grows     bool   // it calls a function whose result has a limit
 	writes    bool   // it may write
 	effects   Effects
 }

@@ -181,6 +181,9 @@ type Statement struct {
 	// UsesWarnings: it asks for the warnings or the error of the statement
 	// before it.
 	UsesWarnings bool
+	// Grows: it calls a function that returns NULL in place of a text longer
+	// than max_allowed_packet, which may differ from server to server.
+	Grows bool
 	// FindsRows: FOUND_ROWS() counts what it finds. Rows of SHOW CREATE, EXPLAIN
 	// and others that are no queries inside are not counted.
 	FindsRows bool

@@ -67,7 +67,7 @@ func (s *scanner) verdict() Statement {
 	}
 	st := Statement{
 		Kind: Read, Reason: ReasonRead, Writes: s.writes, Effects: s.effects,
-		NoTables: !s.tables && !s.show && s.effects&CallsFunction == 0,
+		NoTables: !s.tables && !s.show && s.effects&CallsFunction == 0, Grows: s.grows,
 	}
 	s.about(&st)
 	switch {

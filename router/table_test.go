@@ -161,8 +161,8 @@ func (s Statement) describe() string {
 func TestClassifyTables(t *testing.T) {
 	for _, r := range readTables(t) {
 		got := Classify([]byte(r.sql), r.context)
-		got.NoTables, got.UsesRowCount, got.UsesWarnings, got.FindsRows = false, false, false, false // see TestDiagnostics
-		got.Ours = 0                                                                                 // nor this: see TestOurs
+		got.NoTables, got.UsesRowCount, got.UsesWarnings, got.FindsRows, got.Grows = false, false, false, false, false // see TestDiagnostics
+		got.Ours = 0                                                                                                   // nor this: see TestOurs
 		if got != r.want {
 			t.Errorf("%s:%d: %s\n got %s\nwant %s", r.file, r.line, r.sql, got.describe(), r.want.describe())
 		}
