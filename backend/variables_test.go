@@ -31,7 +31,7 @@ func TestVariables(t *testing.T) {
 
 // Ensure that what every login asks fits into the smallest packet that a server can be told to take.
 func TestSetUpFitsSmallestPacket(t *testing.T) {
-	for _, query := range []string{setUpMariaDB, setUpMySQL, setUpOldMySQL, trackMariaDB, trackMySQL} {
+	for _, query := range []string{setUpMariaDB, setUpOldMariaDB, setUpMySQL, setUpOldMySQL, trackMariaDB, trackMySQL} {
 		if got := len(query) + len("\x03\x00\x01"); got >= smallestPacket {
 			t.Errorf("%d bytes: %s", got, query)
 		}
