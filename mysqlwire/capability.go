@@ -37,6 +37,9 @@ const (
 	CapZstd             Capability = Capability(mysql.CLIENT_ZSTD_COMPRESSION_ALGORITHM)
 	CapQueryAttributes  Capability = Capability(mysql.CLIENT_QUERY_ATTRIBUTES)
 
+	// CapProgress lets the server tell how far it is with a long statement, in packets before the response:
+	// https://mariadb.com/kb/en/progress-reporting/
+	CapProgress Capability = 1 << 32
 	// CapBulkExecute allows COM_STMT_BULK_EXECUTE: a prepared statement runs for many rows of parameters at once.
 	CapBulkExecute Capability = 1 << 34
 	// CapExtendedMetadata adds to definitions what MariaDB's own types are (JSON, UUID, INET6, POINT).
@@ -53,7 +56,8 @@ const (
 	// capSame changes what a statement does or how a packet reads, and nothing in between can make up for it: it has to
 	// be the same towards the client and towards the server.
 	capSame = CapFoundRows | CapLongFlag | CapLocalFiles | CapIgnoreSpace | CapInteractive | CapTransactions |
-		CapMultiStatements | CapMultiResults | CapPSMultiResults | CapQueryAttributes | CapExpiredPasswords | CapBulkExecute | CapExtendedMetadata
+		CapMultiStatements | CapMultiResults | CapPSMultiResults | CapQueryAttributes | CapExpiredPasswords |
+		CapProgress | CapBulkExecute | CapExtendedMetadata
 
 	// capTranslated may differ between the two sides: OK and EOF packets are re-encoded where it does. A classic client
 	// is served in the classic form by servers too: the EOF packet behind definitions of columns says that more results

@@ -230,10 +230,10 @@ func TestAttributes(t *testing.T) {
 func TestCapabilities(t *testing.T) {
 	mariadb := allCapabilities &^ (CapLongPassword | CapQueryAttributes)
 	announced := mariadb.Announced(false)
-	if !announced.Has(CapPluginAuth|CapConnectAttrs|CapDeprecateEOF|CapBulkExecute|CapExtendedMetadata) || announced&(CapSSL|CapQueryAttributes|CapLongPassword) != 0 {
+	if !announced.Has(CapPluginAuth|CapConnectAttrs|CapDeprecateEOF|CapProgress|CapBulkExecute|CapExtendedMetadata) || announced&(CapSSL|CapQueryAttributes|CapLongPassword) != 0 {
 		t.Errorf("announced %#x", announced)
 	}
-	if old := (mariadb &^ (CapBulkExecute | CapExtendedMetadata)).Announced(false); !old.Has(CapLongPassword) || old.mariaDB() != 0 {
+	if old := (mariadb &^ (CapProgress | CapBulkExecute | CapExtendedMetadata)).Announced(false); !old.Has(CapLongPassword) || old.mariaDB() != 0 {
 		t.Errorf("announced %#x for an old server", old)
 	}
 	if mysql := allCapabilities.Announced(false); !mysql.Has(CapLongPassword) || mysql.mariaDB() != 0 {
@@ -242,8 +242,8 @@ func TestCapabilities(t *testing.T) {
 	if !mariadb.Announced(true).Has(CapSSL) {
 		t.Error("TLS is not announced")
 	}
-	asked := (CapProtocol41 | CapFoundRows | CapMultiStatements).ForServer()
-	if !asked.Has(CapFoundRows|CapMultiStatements|CapSessionTrack) || asked&(CapIgnoreSpace|CapQueryAttributes|CapConnectWithDB|CapDeprecateEOF) != 0 {
+	asked := (CapProtocol41 | CapFoundRows | CapMultiStatements | CapProgress).ForServer()
+	if !asked.Has(CapFoundRows|CapMultiStatements|CapSessionTrack|CapProgress) || asked&(CapIgnoreSpace|CapQueryAttributes|CapConnectWithDB|CapDeprecateEOF) != 0 {
 		t.Errorf("asked %#x", asked)
 	}
 }
