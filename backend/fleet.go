@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stickyproxy/stickyproxy/gtid"
 	"github.com/stickyproxy/stickyproxy/router"
 )
 
@@ -95,6 +96,7 @@ type Fleet struct {
 	primary  *member
 	replicas []*member
 	history  history       // of the primary
+	undone   gtid.Set      // what the primary had before its position went back (RESET MASTER); replicas may have it still
 	newer    chan struct{} // of the newest snapshot
 }
 

@@ -121,6 +121,26 @@ func TestNewIncarnationForgets(t *testing.T) {
 	}
 }
 
+// Ensure that a replica which still has what the primary had before a RESET MASTER is not taken for one that has what the
+// primary wrote since, under the same numbers.
+func TestPrimaryBeginsAnew(t *testing.T) {
+	f, _ := newTestFleet(t, 1)
+	replicating := func() bool { return f.Snapshot().Replicas[0].Replicating }
+	tell(f, f.primary, primaryFacts(t, 50, 1))
+	tell(f, f.replicas[0], replicaFacts(t, 49, 1.5))
+	if !replicating() {
+		t.Error("a replica that is behind: it does not count as replicating")
+	}
+	tell(f, f.primary, primaryFacts(t, 3, 2))
+	if replicating() {
+		t.Error("the primary began anew: its replica has what was before, and counts as replicating")
+	}
+	tell(f, f.replicas[0], replicaFacts(t, 3, 3))
+	if !replicating() {
+		t.Error("a replica that began anew, too: it does not count as replicating")
+	}
+}
+
 // Ensure that without GTIDs only a replica of this very primary is compared with it.
 func TestFilePositions(t *testing.T) {
 	f, _ := newTestFleet(t, 1)

@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
+	"github.com/stickyproxy/stickyproxy/gtid"
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 	"github.com/stickyproxy/stickyproxy/router"
 )
@@ -149,8 +150,13 @@ func ID(incarnation string) uint64 {
 // learnPrimary takes in the primary's newest position. What an earlier incarnation had says nothing about this one, and
 // what another server's replica has says nothing about writes.
 func (f *Fleet) learnPrimary(before, got *facts) {
-	if before != nil && before.incarnation != got.incarnation {
+	switch {
+	case before == nil:
+	case before.incarnation != got.incarnation:
 		f.history.forget()
+		f.undone = gtid.Set{}
+	case !got.written.Contains(before.written) && !got.written.SilentOn(before.written):
+		f.undone = before.written
 	}
 	if notPrimary(got) {
 		f.history.forget()
@@ -225,7 +231,11 @@ func (f *Fleet) replica(m *member) router.Replica {
 	}
 	// The primary's position may have been asked for again since, and found to be the same: the replica is fresh as of
 	// then. But not beyond its own answer, so that what is known of a silent replica ages whatever the primary says.
-	r.FreshAsOf = f.history.freshAsOf(m.facts.position(f.primary.facts))
+	has := m.facts.position(f.primary.facts)
+	if !f.primary.facts.written.ContainsCommon(has, f.undone) {
+		r.Replicating = false // what it has is of a history that the primary has ended, and now says nothing about writes
+	}
+	r.FreshAsOf = f.history.freshAsOf(has)
 	if r.FreshAsOf.After(m.facts.got) {
 		r.FreshAsOf = m.facts.got
 	}
