@@ -74,6 +74,9 @@ func TestDoctor(t *testing.T) {
 				"error r1 read_only: SET GLOBAL "+readOnly+"=ON", "error r2 replication: it receives nothing", "error r2 replication: it applies nothing")
 			clustertest.Exec(t, r1, "SET GLOBAL read_only=ON; SET GLOBAL %s=ON;", readOnly)
 			clustertest.Exec(t, r2, "%s", start)
+			if err := c.Reset(clustertest.Context(t)); err != nil { // waits until it is connected
+				t.Fatal(err)
+			}
 		})
 		t.Run("settings", func(t *testing.T) {
 			clustertest.Exec(t, r1, "SET GLOBAL sql_mode='ANSI'; SET GLOBAL time_zone='+05:00';")
