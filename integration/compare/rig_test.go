@@ -145,7 +145,7 @@ func (r *rig) admin(sql string) {
 // stage makes the schemas that a script finds afresh.
 func (r *rig) stage(schema, other string) { r.adminFile("testdata/stage.sql", schema, other) }
 
-// restage is stage after a random script, which changes only few things: a tenth of the work.
+// restage is stage after a script that changes only few things: a tenth of the work.
 func (r *rig) restage(schema, other string) { r.adminFile("testdata/restage.sql", schema, other) }
 
 func (r *rig) adminFile(name, schema, other string) {
