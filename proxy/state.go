@@ -62,23 +62,31 @@ func (s *state) reset(primary *backend.Conn) {
 	s.setSchema(schema)
 }
 
-// reading is what of the state changes how a server reads a text.
+// reading is what of the state changes how a server reads a text. An empty collation is that of the character set.
 type reading struct{ client, connection, results, collation, mode string }
 
 func (s *state) reading() reading {
-	return reading{
+	r := reading{
 		client: s.variable("character_set_client"), connection: s.variable("character_set_connection"),
 		results: s.variable("character_set_results"), collation: s.variable("collation_connection"),
 		mode: s.variable("sql_mode"),
 	}
+	if s.collates {
+		r.collation = "" // what is known of it is of the character set before
+	}
+	return r
 }
 
 // variables are the system variables that make it.
 func (r reading) variables() map[string]string {
-	return map[string]string{
+	vars := map[string]string{
 		"character_set_client": r.client, "character_set_connection": r.connection, "character_set_results": r.results,
-		"collation_connection": r.collation, "sql_mode": r.mode,
+		"sql_mode": r.mode,
 	}
+	if r.collation != "" {
+		vars["collation_connection"] = r.collation
+	}
+	return vars
 }
 
 // variable is the value of a system variable that is among those that a login asks for.
