@@ -42,7 +42,7 @@ func TestRandom(t *testing.T) {
 		wg.Wait()
 		replica, all := f.rig.reads()
 		t.Logf("%d of %d commands ran on a replica", replica, all)
-		if replica*10 < all {
+		if replica*10 < all && *sequences >= 100 { // a few, for one that failed, say nothing about all
 			t.Errorf("only %d of %d commands ran on a replica", replica, all)
 		}
 	})

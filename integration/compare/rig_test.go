@@ -156,9 +156,9 @@ func (r *rig) adminFile(name, schema, other string) {
 	r.admin(strings.NewReplacer("$schema", schema, "$other", other).Replace(string(sql)))
 }
 
-// drop removes the schemas of a script.
+// drop removes the schemas of a script, which may not have been made.
 func (r *rig) drop(schema, other string) {
-	r.admin("DROP DATABASE " + schema + "; DROP DATABASE " + other)
+	r.admin("DROP DATABASE IF EXISTS " + schema + "; DROP DATABASE IF EXISTS " + other)
 }
 
 // settle waits until every replica is known to have every write that was acknowledged before the call.
