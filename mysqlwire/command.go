@@ -32,6 +32,9 @@ func ParsePrepared(p []byte) (Prepared, error) {
 	}, nil
 }
 
+// AppendQuit appends the packet of a COM_QUIT, with its header. It has no answer: the server closes the connection.
+func AppendQuit(dst []byte) []byte { return AppendPacket(dst, 0, []byte{mysql.COM_QUIT}) }
+
 // StatementID reads the statement id of COM_STMT_EXECUTE, _FETCH, _RESET, _CLOSE and _SEND_LONG_DATA.
 func StatementID(payload []byte) (uint32, error) {
 	if len(payload) < 5 {

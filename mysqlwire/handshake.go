@@ -17,6 +17,9 @@ const (
 	headerMore      = 0x01
 )
 
+// CollationUTF8MB4 is the id of utf8mb4_general_ci, which every server has, for clients of our own.
+const CollationUTF8MB4 = 45
+
 // errHandshake is the error of every decoder here: who sends such a packet does not speak the protocol.
 var errHandshake = errors.New("malformed packet in the login")
 

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-mysql-org/go-mysql/mysql"
-
 	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 )
@@ -165,7 +163,7 @@ func (l *link) close() {
 		return
 	}
 	if !l.dead {
-		l.ahead = mysqlwire.AppendPacket(l.ahead, 0, []byte{mysql.COM_QUIT})
+		l.ahead = mysqlwire.AppendQuit(l.ahead)
 		_, _ = l.Conn.Write(l.ahead) // the server may be gone: nothing is lost
 	}
 	l.dead = true

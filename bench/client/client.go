@@ -25,9 +25,6 @@ const (
 	Modern = Classic | mysqlwire.CapDeprecateEOF
 )
 
-// utf8mb4 is the id of utf8mb4_general_ci, which every server has.
-const utf8mb4 = 45
-
 // loginLimit bounds a login when the context does not.
 const loginLimit = 10 * time.Second
 
@@ -69,7 +66,7 @@ func Dial(ctx context.Context, e Endpoint, caps mysqlwire.Capability) (*Conn, er
 	bounded, cancel := context.WithTimeout(ctx, loginLimit)
 	defer cancel()
 	c, err := server.LogIn(bounded, backend.Login{
-		User: e.User, Password: e.Password, Schema: e.Schema, Collation: utf8mb4, Capabilities: caps,
+		User: e.User, Password: e.Password, Schema: e.Schema, Collation: mysqlwire.CollationUTF8MB4, Capabilities: caps,
 	})
 	if err != nil {
 		return nil, err
@@ -266,7 +263,7 @@ func number(b []byte) (n int64, ok bool) {
 
 // Quit ends the connection as clients do and waits until the other side is done with it.
 func (c *Conn) Quit() error {
-	if _, err := c.conn.Write(mysqlwire.AppendPacket(nil, 0, []byte{mysql.COM_QUIT})); err != nil {
+	if _, err := c.conn.Write(mysqlwire.AppendQuit(nil)); err != nil {
 		return errors.Join(err, c.Close())
 	}
 	if err := c.in.Fill(); err != io.EOF {

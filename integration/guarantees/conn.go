@@ -22,8 +22,6 @@ const capabilities = mysqlwire.CapProtocol41 | mysqlwire.CapSecureConnection | m
 	mysqlwire.CapDeprecateEOF | mysqlwire.CapQueryAttributes
 
 const (
-	// utf8mb4 is the id of utf8mb4_general_ci, which every server has.
-	utf8mb4 = 45
 	// maxHandles bounds the prepared statements of a connection.
 	maxHandles = 64
 	// maxPacket is more than any packet of an answer has here.
@@ -57,7 +55,7 @@ func dial(ctx context.Context, e Endpoint, schema, attribute string) (*conn, err
 		return nil, err
 	}
 	l := backend.Login{
-		User: e.User, Password: e.Password, Schema: schema, Collation: utf8mb4, Capabilities: capabilities,
+		User: e.User, Password: e.Password, Schema: schema, Collation: mysqlwire.CollationUTF8MB4, Capabilities: capabilities,
 		Attributes: mysqlwire.AppendAttribute(nil, "program_name", "stickyproxy bench check"), TLS: !strings.HasPrefix(e.Address, "unix:"),
 	}
 	if attribute != "" {

@@ -7,8 +7,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/go-mysql-org/go-mysql/mysql"
-
 	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 )
@@ -16,12 +14,6 @@ import (
 // rootCaps are those of a client that sends several statements at once.
 const rootCaps = mysqlwire.CapProtocol41 | mysqlwire.CapSecureConnection | mysqlwire.CapPluginAuth | mysqlwire.CapTransactions |
 	mysqlwire.CapMultiStatements | mysqlwire.CapMultiResults
-
-// utf8mb4 is the id of utf8mb4_general_ci, which every server has.
-const utf8mb4 = 45
-
-// quit is the whole packet with which a client ends.
-var quit = mysqlwire.AppendPacket(nil, 0, []byte{mysql.COM_QUIT})
 
 // script runs statements as root on a connection of their own, which ends with them. It returns the results up to the
 // first error. (The engine's shell would do the same, for twenty times the processor time.)
@@ -32,11 +24,11 @@ func (s *Server) script(ctx context.Context, statements string) ([]*backend.Rows
 	if err != nil {
 		return nil, err
 	}
-	c, err := server.LogIn(ctx, backend.Login{User: "root", Collation: utf8mb4, Capabilities: rootCaps})
+	c, err := server.LogIn(ctx, backend.Login{User: "root", Collation: mysqlwire.CollationUTF8MB4, Capabilities: rootCaps})
 	var results []*backend.Rows
 	if err == nil {
 		results, err = c.Script(ctx, statements)
-		_, _ = c.Write(quit) // or the server logs a client that broke off
+		_, _ = c.Write(mysqlwire.AppendQuit(nil)) // or the server logs a client that broke off
 		err = errors.Join(err, c.Close())
 	}
 	switch {
