@@ -72,6 +72,10 @@ func lookFixedDefaults(p, c *chart) (list []remark) {
 	if here, there := c.variables["lower_case_table_names"], p.variables["lower_case_table_names"]; here != there {
 		list = append(list, is(Warning, "make it equal; that takes a new data directory", "lower_case_table_names is %s (primary: %s): names of tables mean something else there", here, there))
 	}
+	if here, there := c.variables["max_allowed_packet"], p.variables["max_allowed_packet"]; here != there {
+		list = append(list, is(Warning, "make it equal in the option files",
+			"max_allowed_packet is %s (primary: %s): reads that could notice, as those that make long texts, stay on the primary", here, there))
+	}
 	if !p.is("SYSTEM", "time_zone") {
 		return list
 	}

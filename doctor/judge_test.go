@@ -18,6 +18,7 @@ func healthyMySQL() *examination {
 		"gtid_mode": "ON", "enforce_gtid_consistency": "ON", "log_bin": "ON", "binlog_format": "ROW", "sql_mode": "ANSI",
 		"time_zone": "SYSTEM", "system_time_zone": "UTC", "lower_case_table_names": "0", "replica_parallel_workers": "4",
 		"replica_preserve_commit_order": "ON", "replica_skip_errors": "OFF", "replica_exec_mode": "STRICT",
+		"max_allowed_packet": "67108864",
 	}
 	p := &chart{address: "10.0.0.1:3306", role: backend.RolePrimary, version: release{9, 7, 0}, tracked: true, tls: "TLS 1.3", incarnation: "p/1", variables: maps.Clone(common)}
 	r := &chart{address: "10.0.0.2:3306", role: backend.RoleReplica, version: release{9, 7, 0}, tracked: true, tls: "TLS 1.3", incarnation: "r/1", variables: maps.Clone(common)}
@@ -155,6 +156,7 @@ var brokenSetups = []struct {
 	{"errant", func(_ *examination, _, r *chart) { r.errant = "u:1-3,\nv:4" }, "warning" + replica + "errant", "u:1-3,v:4", false},
 	{"another sql_mode", func(_ *examination, _, r *chart) { set(r, "sql_mode", "") }, "warning" + replica + "defaults", `sql_mode is "" (primary: "ANSI")`, false},
 	{"another case", func(_ *examination, _, r *chart) { set(r, "lower_case_table_names", "1") }, "warning" + replica + "defaults", "lower_case_table_names", false},
+	{"shorter packets", func(_ *examination, _, r *chart) { set(r, "max_allowed_packet", "1048576") }, "warning" + replica + "defaults", "max_allowed_packet is 1048576 (primary: 67108864)", false},
 	{"another zone", func(_ *examination, _, r *chart) { set(r, "system_time_zone", "CET") }, "error" + replica + "defaults", "CET", false},
 	{"another zone that is not used", func(_ *examination, _, r *chart) { set(r, "system_time_zone", "CET") }, "", "", true},
 	{"clock", func(_ *examination, _, r *chart) { r.clock = -12 * time.Second }, "warning" + replica + "clock", "12s behind", false},

@@ -24,6 +24,7 @@ var variableNames = []string{
 	// what a statement means
 	"sql_mode", "collation_server", "time_zone", "system_time_zone", "lower_case_table_names", "transaction_isolation", "tx_isolation",
 	"group_concat_max_len", "default_week_format", "div_precision_increment", "lc_time_names", "sql_select_limit", "max_sort_length",
+	"max_allowed_packet",
 }
 
 // visitor asks one server. It belongs to the goroutine of visit.
