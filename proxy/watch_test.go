@@ -155,7 +155,7 @@ func TestAnswerAfterTheWait(t *testing.T) {
 
 // A client that goes away while a server works for it is gone for that server too, and one that waits is not.
 func TestServersHearOfClientsThatAreGone(t *testing.T) {
-	for _, sql := range []string{"DO SLEEP(100)", "SELECT SLEEP(100)"} {
+	for _, sql := range []string{"DO SLEEP(100)", "SELECT SLEEP(100) FROM t"} {
 		r := startRig(t, rigOptions{replicas: 1})
 		heard, asked := make(chan error, 2), make(chan struct{}, 2)
 		for _, s := range r.all() {

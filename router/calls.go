@@ -26,6 +26,8 @@ func (s *scanner) judge(kind call, t token, before symbol, older tokenKind) {
 	switch kind {
 	case callGrows:
 		s.grows = true
+	case callSleep:
+		s.sleeps = true
 	case callSyntax, callPure, callTight, callSubstring:
 		switch t.key() {
 		case keyFrom, keyJoin:

@@ -20,6 +20,9 @@ const (
 	// callGrows: callPure, and NULL if the answer were longer than
 	// max_allowed_packet.
 	callGrows
+	// callSleep: SLEEP, which is looked for in the primary's process list when
+	// it is all that a statement does.
+	callSleep
 	// callPrevious: about the statement before.
 	callPrevious
 	// callFoundRows: FOUND_ROWS, about the last statement that returned rows.
@@ -77,7 +80,7 @@ var functionLists = []struct {
 	{callSyntax, inMariaDB, `SQL_CACHE`},
 
 	// Numbers, text, dates, JSON, geometry, encryption, XML: the arguments
-	// decide. NOW, UUID, RAND and SLEEP answer anew on any server.
+	// decide. NOW, UUID and RAND answer anew on any server.
 	{callPure, inBoth, `
 		ABS ACOS ADDTIME AES_DECRYPT AES_ENCRYPT ASCII ASIN ATAN ATAN2 BIN BIT_COUNT BIT_LENGTH
 		CEIL CEILING CHARACTER_LENGTH CHARSET CHAR_LENGTH COALESCE COERCIBILITY COLLATION COMPRESS CONCAT CONCAT_WS
@@ -156,6 +159,7 @@ var functionLists = []struct {
 		PERCENTILE_CONT PERCENTILE_DISC PERCENT_RANK RANK ROW_NUMBER TO_CHAR`},
 	{callSubstring, inBoth, `MID SUBSTR SUBSTRING`},
 
+	{callSleep, inBoth, `SLEEP`},
 	{callPrevious, inBoth, `ROW_COUNT`},
 	{callFoundRows, inBoth, `FOUND_ROWS`},
 	// The id that KILL understands; the account as this server matched it,

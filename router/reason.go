@@ -28,7 +28,8 @@ const (
 	ReasonUserVariable
 	// ReasonUnknownFunction calls what is not a known built-in function.
 	ReasonUnknownFunction
-	// ReasonConnectionFunction calls a function about this connection.
+	// ReasonConnectionFunction calls a function about this connection, or does
+	// nothing but SLEEP with it.
 	ReasonConnectionFunction
 	// ReasonServerFunction calls a function about one server.
 	ReasonServerFunction

@@ -34,6 +34,7 @@ type findings struct {
 	plan      bool   // it is EXPLAIN of a query, which is not one
 	tables    bool   // it reads tables
 	grows     bool   // it calls a function whose result has a limit
+	sleeps    bool   // it calls SLEEP
 	writes    bool   // it may write
 	effects   Effects
 }

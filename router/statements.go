@@ -65,6 +65,9 @@ func (s *scanner) verdict() Statement {
 	if s.ownSchema && (s.tables || s.show) {
 		s.refuse(ReasonServerSchema)
 	}
+	if s.sleeps && !s.tables { // it relieves nobody of work elsewhere, and KILL and people look for it on the primary
+		s.refuse(ReasonConnectionFunction)
+	}
 	st := Statement{
 		Kind: Read, Reason: ReasonRead, Writes: s.writes, Effects: s.effects,
 		NoTables: !s.tables && !s.show && s.effects&CallsFunction == 0, Grows: s.grows,
