@@ -109,7 +109,7 @@ var impure = set(`
 
 // ownTables are the tables of information_schema that a replica may show.
 var ownTables = set(`
-	check_constraints columns key_column_usage parameters referential_constraints routines schemata statistics
+	check_constraints columns key_column_usage parameters referential_constraints routines schemata
 	table_constraints triggers views`)
 
 var sameVariables = set(`
@@ -181,8 +181,8 @@ func (o *oracle) statement(s sqlast.StmtNode) string {
 			return why
 		}
 	case *sqlast.ExplainStmt:
-		if s.Stmt == nil {
-			return "explain of nothing"
+		if _, described := s.Stmt.(*sqlast.ShowStmt); !described {
+			return "explain"
 		}
 		return o.statement(s.Stmt)
 	default:
@@ -195,9 +195,8 @@ func (o *oracle) statement(s sqlast.StmtNode) string {
 
 func show(s *sqlast.ShowStmt) string {
 	switch s.Tp {
-	case sqlast.ShowDatabases, sqlast.ShowTables, sqlast.ShowColumns, sqlast.ShowCreateTable, sqlast.ShowCreateView,
-		sqlast.ShowCreateSequence, sqlast.ShowTriggers, sqlast.ShowProcedureStatus, sqlast.ShowFunctionStatus,
-		sqlast.ShowIndex, sqlast.ShowCreateDatabase, sqlast.ShowCreateProcedure:
+	case sqlast.ShowDatabases, sqlast.ShowTables, sqlast.ShowColumns, sqlast.ShowCreateView, sqlast.ShowTriggers,
+		sqlast.ShowProcedureStatus, sqlast.ShowFunctionStatus, sqlast.ShowCreateDatabase, sqlast.ShowCreateProcedure:
 	default:
 		return fmt.Sprintf("show %d", s.Tp)
 	}

@@ -43,7 +43,7 @@ const (
 	ReasonServerSchema
 	// ReasonServerState is SHOW and its like about one server.
 	ReasonServerState
-	// ReasonExplain explains what is not a plain read.
+	// ReasonExplain asks for a plan.
 	ReasonExplain
 	// ReasonTransaction begins, ends or marks a transaction.
 	ReasonTransaction
@@ -170,7 +170,7 @@ var reasonTexts = [reasonCount]reasonText{
 	ReasonSystemVariable:      {"system_variable", "It reads a system variable that may differ from server to server."},
 	ReasonServerSchema:        {"server_schema", "It reads a schema in which a server describes itself."},
 	ReasonServerState:         {"server_state", "It asks for the state of one server."},
-	ReasonExplain:             {"explain", "It explains something other than a plain read."},
+	ReasonExplain:             {"explain", "It asks for a plan, which each server makes by its own statistics."},
 	ReasonTransaction:         {"transaction", "It begins, ends or marks a transaction."},
 	ReasonSet:                 {"set", "It sets the state of the connection or the server."},
 	ReasonSetStatement:        {"set_statement", "It sets variables for one statement."},

@@ -4,7 +4,7 @@ import "bytes"
 
 // showStatement classifies SHOW. A replica may answer what is about the schema,
 // which replication keeps the same; everything else is about one server, one
-// account or one connection. See https://dev.mysql.com/doc/refman/9.4/en/show.html
+// account or one connection. SHOW INDEX estimates how many values a key has. See https://dev.mysql.com/doc/refman/9.4/en/show.html
 // and https://mariadb.com/kb/en/show/.
 func (s *scanner) showStatement() Statement {
 	s.advance()
@@ -14,9 +14,12 @@ func (s *scanner) showStatement() Statement {
 	k := s.key()
 	s.show = true
 	switch k {
-	case keyTables, keyColumns, keyIndex, keyDatabases, keyTriggers:
+	case keyTables, keyColumns, keyDatabases, keyTriggers:
 		s.finds = true
 		s.advance()
+	case keyIndex:
+		s.finds = true
+		return s.finish(ReasonServerState, false, 0)
 	case keyProcedure, keyFunction: // STATUS; CODE shows a debug server's code
 		s.advance()
 		if s.key() != keyStatus {
@@ -63,11 +66,13 @@ func (s *scanner) countedShow() bool {
 }
 
 // shownDefinition tells whether the current word names something whose
-// definition is the same on every server. An event is disabled on a replica, a
-// user is an account of the server.
+// definition is the same on every server. Of a table it is not: the next value
+// of AUTO_INCREMENT is used up by inserts that fail too, and the storage engine
+// is that of the session that made it, which replicas are not told. An event is
+// disabled on a replica, a user is an account of the server.
 func (s *scanner) shownDefinition() bool {
 	switch s.key() {
-	case keyTable, keyView, keyDatabase, keySchema, keyProcedure, keyFunction, keyTrigger, keySequence, keyPackage:
+	case keyView, keyDatabase, keySchema, keyProcedure, keyFunction, keyTrigger, keyPackage:
 		return true
 	}
 	return false
@@ -89,7 +94,8 @@ func (s *scanner) showCount() Statement {
 }
 
 // explainStatement classifies EXPLAIN, DESCRIBE and DESC, which explain a
-// statement or describe a table. See
+// statement or describe a table. A plan is for the primary: each server makes
+// its own, by its own statistics. See
 // https://dev.mysql.com/doc/refman/9.4/en/explain.html.
 func (s *scanner) explainStatement() Statement {
 	s.advance()

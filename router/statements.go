@@ -68,6 +68,9 @@ func (s *scanner) verdict() Statement {
 	if s.sleeps && !s.tables { // it relieves nobody of work elsewhere, and KILL and people look for it on the primary
 		s.refuse(ReasonConnectionFunction)
 	}
+	if s.plan {
+		s.refuse(ReasonExplain)
+	}
 	st := Statement{
 		Kind: Read, Reason: ReasonRead, Writes: s.writes, Effects: s.effects,
 		NoTables: !s.tables && !s.show && s.effects&CallsFunction == 0, Grows: s.grows,

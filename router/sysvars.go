@@ -84,9 +84,9 @@ var schemas = map[string]schema{
 
 // infoTables are the tables of information_schema that replication keeps the
 // same on every server. Not here, though they look alike: TABLES and PARTITIONS
-// (numbers of rows, AUTO_INCREMENT, times), EVENTS (disabled on a replica),
+// (numbers of rows, AUTO_INCREMENT, times), STATISTICS (estimates), EVENTS (disabled on a replica),
 // CHARACTER_SETS, COLLATIONS and KEYWORDS (of the release), the privileges
 // (of the account as this server matched it).
 const infoTables = `
-	CHECK_CONSTRAINTS COLUMNS KEY_COLUMN_USAGE PARAMETERS REFERENTIAL_CONSTRAINTS ROUTINES SCHEMATA STATISTICS
+	CHECK_CONSTRAINTS COLUMNS KEY_COLUMN_USAGE PARAMETERS REFERENTIAL_CONSTRAINTS ROUTINES SCHEMATA
 	TABLE_CONSTRAINTS TRIGGERS VIEWS`
