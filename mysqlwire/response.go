@@ -317,8 +317,9 @@ func (r *Response) result(p []byte) (Event, error) {
 	return EventMore, nil
 }
 
-// maxColumns is beyond what any server can send: a table has at most 4096.
-const maxColumns = 1 << 16
+// maxColumns is beyond what any server can send: each has at least a byte of a text of max_allowed_packet, 1 GiB at most.
+// The limit of 4096 is that of tables only.
+const maxColumns = 1 << 30
 
 var errColumnCount = errors.New("malformed column count")
 

@@ -213,6 +213,23 @@ func TestResponseLongestEOF(t *testing.T) {
 	}, s.b, "cols end")
 }
 
+// Ensure that more columns than a table may have are followed to the end of the rows.
+func TestResponseManyColumns(t *testing.T) {
+	f := form{true}
+	var s stream
+	s.packet([]byte{0xFD, 1, 0, 1}) // 65,537
+	for range 1<<16 + 1 {
+		s.packet(definition)
+	}
+	s.packet([]byte("\x01a")).packet(f.end(auto))
+	var r Response
+	r.Begin(mysql.COM_QUERY, f.caps())
+	got := scan(t, &r, s.b, whole)
+	if got.err != nil || got.used != len(s.b) || !r.Done() {
+		t.Errorf("used %d of %d bytes, %v", got.used, len(s.b), got.err)
+	}
+}
+
 // Ensure that bytes which are no response are refused, and not waited for.
 func TestResponseMalformed(t *testing.T) {
 	for _, row := range []struct {
@@ -223,7 +240,7 @@ func TestResponseMalformed(t *testing.T) {
 	}{
 		{"empty first packet", mysql.COM_QUERY, form{true}, [][]byte{{}}},
 		{"no columns", mysql.COM_QUERY, form{true}, [][]byte{{0xFC, 0, 0}}},
-		{"too many columns", mysql.COM_QUERY, form{true}, [][]byte{{0xFD, 1, 0, 1}}},
+		{"too many columns", mysql.COM_QUERY, form{true}, [][]byte{{0xFE, 1, 0, 0, 0x40, 0, 0, 0, 0}}},
 		{"column count and more", mysql.COM_QUERY, form{true}, [][]byte{{1, 1}}},
 		{"short OK", mysql.COM_QUERY, form{true}, [][]byte{{0, 0, 0, 2, 0, 0}}},
 		{"short end", mysql.COM_QUERY, form{true}, [][]byte{{1}, definition, {0xFE, 0, 0, 2, 0, 0}}},
