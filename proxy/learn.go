@@ -198,6 +198,7 @@ func told(l *link, ok mysqlwire.OK) { l.status, l.unsure = ok.Status, false }
 
 func (c *conn) learnChanges(l *link, changes []byte) {
 	current := l.version == c.state.version
+	c.state.limitJoins(changes)
 	for ch := (mysqlwire.Changes{Rest: changes}); ch.Next(); {
 		switch ch.Kind {
 		case mysqlwire.TrackSystemVariable:

@@ -48,7 +48,7 @@ func TestReplicaIsToldTheState(t *testing.T) {
 func TestToldStateIsNoNews(t *testing.T) {
 	r := startRig(t, rigOptions{replicas: 1})
 	r.primary.on(answering(map[string]fakeserver.OK{"SET max_join_size = 7": variable("max_join_size", "7")}))
-	const told = "SET @@SESSION.max_join_size=7"
+	const told = "SET @@SESSION.max_join_size=7,@@SESSION.sql_big_selects='OFF'"
 	r.replicas[0].on(answering(map[string]fakeserver.OK{told: {Track: []fakeserver.Track{
 		fakeserver.TrackVariable("max_join_size", "7"), fakeserver.TrackVariable("sql_big_selects", "OFF"), fakeserver.TrackStateChange(),
 	}}}))
@@ -59,6 +59,32 @@ func TestToldStateIsNoNews(t *testing.T) {
 	c.ok("DELETE FROM t")
 	r.replicas[0].wantSent(told, "SELECT 1", "SELECT 2")
 	r.primary.wantSent("SET max_join_size = 7", "DELETE FROM t")
+}
+
+// A change of max_join_size is one of sql_big_selects, too, unless that was set with it.
+func TestLimitedJoins(t *testing.T) {
+	r := startRig(t, rigOptions{replicas: 1})
+	r.primary.on(answering(map[string]fakeserver.OK{
+		"SET sql_big_selects = 1":                    variable("sql_big_selects", "ON"),
+		"SET max_join_size = 7":                      variable("max_join_size", "7"),
+		"SET max_join_size = DEFAULT":                variable("max_join_size", noJoinLimit),
+		"SET sql_big_selects = 1, max_join_size = 8": {Track: []fakeserver.Track{fakeserver.TrackVariable("sql_big_selects", "ON"), fakeserver.TrackVariable("max_join_size", "8")}},
+	}))
+	c, replica := r.connect(), r.replicas[0]
+	c.ok("SET sql_big_selects = 1")
+	c.ok("SET max_join_size = 7")
+	c.from(replica, "SELECT 1")
+	c.ok("SET sql_big_selects = 1")
+	c.from(replica, "SELECT 2")
+	c.ok("SET max_join_size = 7")
+	c.ok("SET max_join_size = DEFAULT")
+	c.from(replica, "SELECT 3")
+	c.ok("SET sql_big_selects = 1, max_join_size = 8")
+	c.from(replica, "SELECT 4")
+	replica.wantSent("SET @@SESSION.max_join_size=7,@@SESSION.sql_big_selects='OFF'", "SELECT 1",
+		"SET @@SESSION.max_join_size=7,@@SESSION.sql_big_selects='ON'", "SELECT 2",
+		"SET @@SESSION.max_join_size="+noJoinLimit+",@@SESSION.sql_big_selects='ON'", "SELECT 3",
+		"SET @@SESSION.max_join_size=8,@@SESSION.sql_big_selects='ON'", "SELECT 4")
 }
 
 // State that a replica refuses keeps the reads on the primary, until a reset.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"bytes"
 	"strings"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
@@ -92,14 +93,38 @@ func inNames(name string) bool {
 	return false
 }
 
+// limitJoins records what a report of max_join_size says of sql_big_selects, which follows it and is not reported for that.
+// Where it was set as well, it is.
+// https://mariadb.com/kb/en/server-system-variables/#max_join_size
+func (s *state) limitJoins(changes []byte) {
+	if !bytes.Contains(changes, []byte("max_join_size")) {
+		return
+	}
+	for ch := (mysqlwire.Changes{Rest: changes}); ch.Next(); {
+		if ch.Kind != mysqlwire.TrackSystemVariable || string(ch.Name) != "max_join_size" {
+			continue
+		}
+		big := "OFF"
+		if string(ch.Value) == noJoinLimit {
+			big = "ON"
+		}
+		s.setVariable("sql_big_selects", big)
+	}
+}
+
+// noJoinLimit is the largest value of max_join_size, and what it is by itself.
+const noJoinLimit = "18446744073709551615"
+
 const orderOfNames = 1
 
-// orderOf is when a variable is set: NAMES sets more than one character set, which another value replaces, and a character
-// set brings its default collation, which another one replaces.
+// orderOf is when a variable is set: NAMES sets more than one character set, which another value replaces, a character
+// set brings its default collation, which another one replaces, and sql_big_selects follows max_join_size.
 func orderOf(name string) int {
 	switch {
 	case name == "collation_connection":
 		return 3
+	case name == "sql_big_selects":
+		return 1
 	case strings.HasPrefix(name, "character_set_"):
 		return 2
 	}
