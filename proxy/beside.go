@@ -57,7 +57,7 @@ func (c *conn) repeat(r *request) error {
 	if r.cursor || len(payload) == 0 || r.code != mysql.COM_QUERY && r.code != mysql.COM_STMT_EXECUTE {
 		return nil
 	}
-	c.state.attached = true
+	c.state.attached, c.state.private = true, true
 	if err := c.tellPrimary(); err != nil {
 		return c.primaryFailed(err)
 	}

@@ -94,6 +94,12 @@ func (c *conn) attempt(r *request) (*link, error) {
 			r.reason = router.ReasonUnknownState
 			return c.onPrimary(r)
 		}
+		if hidden, err := c.hidesState(r); err != nil {
+			return nil, err
+		} else if hidden {
+			r.reason = router.ReasonUnknownFunction
+			return c.onPrimary(r)
+		}
 		c.leave(r) // it has waited for a place there, and needs none now
 		if l := c.replica; l != nil && !l.is(snap.Servers[d.Replica], snap.Replicas[d.Replica].Incarnation) &&
 			!l.dead && c.statements.cursorOn(l) {

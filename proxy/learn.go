@@ -48,6 +48,9 @@ func (c *conn) finish(l *link, r *request) {
 	}
 	nothing := false
 	if !l.replica {
+		if r.class.Effects.Any(defines) {
+			c.srv.views.defined(c.text(r))
+		}
 		nothing = c.wrote(l, r)
 	}
 	if (r.rows || failed || nothing) && !showsNoData(r.class) {

@@ -29,6 +29,8 @@ type scriptedServer struct {
 	mu        sync.Mutex
 	script    fakeserver.Handler // nil: the default
 	variables string             // of a new session, as lines of name=value
+	views     [][]any            // names and definitions
+	asked     int                // how often it was asked for them
 	log       []string
 	next      uint32 // the last statement id
 }
@@ -106,6 +108,12 @@ func (s *scriptedServer) setUp(c *fakeserver.Conn, cmd fakeserver.Command) (done
 	switch {
 	case strings.HasPrefix(cmd.SQL, "SET SESSION session_track_system_variables='*'"):
 		return true, c.OK(fakeserver.OK{})
+	case strings.Contains(cmd.SQL, "FROM information_schema.views"):
+		s.mu.Lock()
+		defined := s.views
+		s.asked++
+		s.mu.Unlock()
+		return true, c.Rows([]string{"name", "definition"}, defined, fakeserver.OK{})
 	case strings.HasPrefix(cmd.SQL, "SELECT CONCAT(@@"):
 		s.mu.Lock()
 		variables := s.variables

@@ -113,6 +113,7 @@ type Server struct {
 	log       *slog.Logger
 	admission Admission
 	refused   *refusals
+	views     *knownViews
 	farewells chan struct{} // holds one value for each client that is being told that there are too many
 	reaching  chan struct{} // holds one value for each login that has a connection to the primary already
 
@@ -160,7 +161,7 @@ func New(o Options) (*Server, error) {
 	}
 	o.setDefaults()
 	s := &Server{
-		o: o, trace: o.Trace, now: o.Now, log: o.Logger, refused: newRefusals(),
+		o: o, trace: o.Trace, now: o.Now, log: o.Logger, refused: newRefusals(), views: newKnownViews(),
 		farewells: make(chan struct{}, maxFarewells), reaching: make(chan struct{}, maxReaching),
 		listeners: make(map[net.Listener]struct{}), clients: make(map[*client]struct{}), byID: make(map[uint32]*conn),
 	}

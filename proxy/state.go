@@ -40,6 +40,8 @@ type state struct {
 	// attached: the connection to the primary has, or had, something that ends with it: user variables, temporary
 	// tables, locks, statements prepared in SQL, an insert id.
 	attached bool
+	// private: something of that may be used by a function that a view calls. (All but an insert id, which too many have.)
+	private bool
 }
 
 // newState is the state after a login on the primary. Where the primary does not report changes, none can be replayed.
@@ -211,12 +213,16 @@ const opaque = router.Calls | router.Executes | router.CallsFunction
 const attaches = opaque | router.SetsUserVariable | router.CreatesTemporary | router.LocksTables | router.GetsLock |
 	router.OpensHandler | router.Prepares | router.SetsRole | router.XA
 
+// forViews are those of them that leave what a function may use.
+const forViews = opaque | router.SetsUserVariable | router.CreatesTemporary | router.GetsLock
+
 // ran records what a statement that ran says, where no server reports it. Text is its text, nil if it is not at hand;
 // changed says that the server reported that something changed, named that it reported what, at least in part.
 func (s *state) ran(st router.Statement, text []byte, changed, named bool) {
 	e := st.Effects
 	s.once = e.Has(router.SetsTransaction) || s.once && st.Reason == router.ReasonSet
 	s.attached = s.attached || e.Any(attaches)
+	s.private = s.private || e.Any(forViews) || st.Reason == router.ReasonSequence
 	s.temporaryTables(st, text)
 	if e.Has(router.LocksTables) {
 		s.hold(heldLocked)
