@@ -332,6 +332,7 @@ func (c *conn) remember(r *request, err error) {
 	if !errors.As(err, &refused) || !refusedAsWrite(refused.Code) {
 		return
 	}
+	c.state.private = true // what it does on the primary may leave something: NEXTVAL in a view
 	if sql := c.text(r); sql != nil {
 		c.srv.refused.add(sql)
 	}

@@ -222,7 +222,7 @@ func (s *state) ran(st router.Statement, text []byte, changed, named bool) {
 	e := st.Effects
 	s.once = e.Has(router.SetsTransaction) || s.once && st.Reason == router.ReasonSet
 	s.attached = s.attached || e.Any(attaches)
-	s.private = s.private || e.Any(forViews) || st.Reason == router.ReasonSequence
+	s.private = s.private || e.Any(forViews) || st.Reason == router.ReasonSequence || st.Reason == router.ReasonReplicaRefused
 	s.temporaryTables(st, text)
 	if e.Has(router.LocksTables) {
 		s.hold(heldLocked)
