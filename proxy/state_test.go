@@ -155,6 +155,9 @@ func TestOtherPacketLimit(t *testing.T) {
 	c.from(r.replicas[0], "SELECT COUNT(*) FROM t")
 	r.replicas[0].wantSent("SELECT COUNT(*) FROM t") // and nobody tried to set it
 	c.from(r.primary, "SELECT LENGTH(CONCAT(a, b)) FROM t")
+	c.from(r.primary, "SELECT CAST(a AS BINARY(2000000)) FROM t")
+	c.from(r.primary, "SELECT CONVERT(a, CHAR(2000000)) FROM t")
+	c.from(r.primary, "SELECT GROUP_CONCAT(a) FROM t")
 	c.from(r.replicas[0], "SELECT LENGTH(a) FROM t; SELECT 2")
 	c.from(r.primary, "SELECT a FROM t; SELECT JSON_ARRAY(a) FROM t")
 	c.from(r.primary, "SELECT '"+strings.Repeat("a", 1024)+"'")

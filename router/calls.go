@@ -24,7 +24,7 @@ func (s *scanner) call(t token, before symbol, older tokenKind) {
 // judge notes what a call of this kind does.
 func (s *scanner) judge(kind call, t token, before symbol, older tokenKind) {
 	switch kind {
-	case callGrows:
+	case callGrows, callTightGrows:
 		s.grows = true
 	case callSleep:
 		s.sleeps = true

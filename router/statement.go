@@ -182,7 +182,8 @@ type Statement struct {
 	// before it.
 	UsesWarnings bool
 	// Grows: it calls a function that returns NULL in place of a text longer
-	// than max_allowed_packet, which may differ from server to server.
+	// than max_allowed_packet, or cuts it off; that limit may differ from server
+	// to server.
 	Grows bool
 	// FindsRows: FOUND_ROWS() counts what it finds. Rows of SHOW CREATE, EXPLAIN
 	// and others that are no queries inside are not counted.
