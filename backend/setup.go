@@ -66,7 +66,8 @@ const smallestPacket = 1 << 10
 
 // What setUp asks, by flavor and age: made once, because every login asks it.
 var (
-	setUpMariaDB    = setUpQueryOf(true, version{11, 1, 1})
+	setUpMariaDB    = setUpQueryOf(true, version{11, 2, 0})
+	setUpMariaDB111 = setUpQueryOf(true, version{11, 1, 1})
 	setUpOldMariaDB = setUpQueryOf(true, version{})
 	setUpMySQL      = setUpQueryOf(false, version{8, 0, 0})
 	setUpOldMySQL   = setUpQueryOf(false, version{})
@@ -77,9 +78,12 @@ func setUpQueryOf(mariaDB bool, v version) string {
 }
 
 func (c *Conn) setUpQuery() string {
-	switch old := oldNames(c.MariaDB, parseVersion(c.Version)); {
+	v := parseVersion(c.Version)
+	switch old := oldNames(c.MariaDB, v); {
 	case c.MariaDB && old:
 		return setUpOldMariaDB
+	case c.MariaDB && !choosesEncryption(true, v):
+		return setUpMariaDB111
 	case c.MariaDB:
 		return setUpMariaDB
 	case old:

@@ -14,12 +14,16 @@ const idleLimit = "wait_timeout"
 const packetLimit = "max_allowed_packet"
 
 // sessionVariables are the session variables that change what a read answers. Two servers may give a new session
-// different values of them. MySQL 5.7.20 and MariaDB 11.1.1 gave two of them new names.
+// different values of them. MySQL 5.7.20 and MariaDB 11.1.1 gave two of them new names. What AES_ENCRYPT does, which
+// MySQL 5.7.4 and MariaDB 11.2.0 were the first to let a session choose, is not asked of older ones.
 func sessionVariables(mariaDB bool, v version) []string {
 	names := []string{
 		"autocommit", "character_set_client", "character_set_connection", "character_set_results", "collation_connection",
 		"default_week_format", "div_precision_increment", "group_concat_max_len", "lc_time_names", "max_join_size",
 		"max_sort_length", "sql_auto_is_null", "sql_big_selects", "sql_mode", "sql_select_limit", "time_zone",
+	}
+	if choosesEncryption(mariaDB, v) {
+		names = append(names, "block_encryption_mode")
 	}
 	if oldNames(mariaDB, v) {
 		return append(names, "tx_isolation", "tx_read_only")
@@ -33,6 +37,14 @@ func oldNames(mariaDB bool, v version) bool {
 		return !v.atLeast(11, 1, 1)
 	}
 	return !v.atLeast(5, 7, 20)
+}
+
+// choosesEncryption reports whether the server has block_encryption_mode.
+func choosesEncryption(mariaDB bool, v version) bool {
+	if mariaDB {
+		return v.atLeast(11, 2, 0)
+	}
+	return !oldNames(mariaDB, v)
 }
 
 // Blurs reports whether the server may report another system variable than the one that was set, of those that it keeps in

@@ -2,6 +2,7 @@ package backend
 
 import (
 	"maps"
+	"slices"
 	"testing"
 )
 
@@ -31,9 +32,34 @@ func TestVariables(t *testing.T) {
 
 // Ensure that what every login asks fits into the smallest packet that a server can be told to take.
 func TestSetUpFitsSmallestPacket(t *testing.T) {
-	for _, query := range []string{setUpMariaDB, setUpOldMariaDB, setUpMySQL, setUpOldMySQL, trackMariaDB, trackMySQL} {
+	for _, query := range []string{setUpMariaDB, setUpMariaDB111, setUpOldMariaDB, setUpMySQL, setUpOldMySQL, trackMariaDB, trackMySQL} {
 		if got := len(query) + len("\x03\x00\x01"); got >= smallestPacket {
 			t.Errorf("%d bytes: %s", got, query)
+		}
+	}
+}
+
+// Ensure that a server is asked for what it has, by the names that it has.
+func TestSessionVariables(t *testing.T) {
+	for _, tt := range []struct {
+		mariaDB bool
+		version string
+		want    []string
+	}{
+		{true, "10.11.19-MariaDB", []string{"tx_isolation", "tx_read_only"}},
+		{true, "11.1.1-MariaDB", []string{"transaction_isolation", "transaction_read_only"}},
+		{true, "11.2.0-MariaDB", []string{"block_encryption_mode", "transaction_isolation", "transaction_read_only"}},
+		{false, "5.7.19", []string{"tx_isolation", "tx_read_only"}},
+		{false, "5.7.20", []string{"block_encryption_mode", "transaction_isolation", "transaction_read_only"}},
+		{false, "9.7.4", []string{"block_encryption_mode", "transaction_isolation", "transaction_read_only"}},
+	} {
+		names := sessionVariables(tt.mariaDB, parseVersion(tt.version))
+		c := Conn{MariaDB: tt.mariaDB, Version: tt.version}
+		if got := names[slices.Index(names, "time_zone")+1:]; !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %v, want %v", tt.version, got, tt.want)
+		}
+		if want := setUpQueryOf(tt.mariaDB, parseVersion(tt.version)); c.setUpQuery() != want {
+			t.Errorf("%s: asks %s, want %s", tt.version, c.setUpQuery(), want)
 		}
 	}
 }
