@@ -46,41 +46,16 @@ func (c *conn) diagnostics(l *link, r *request) {
 	}
 	switch {
 	case !ran:
-	case !failed && r.class.FindsRows,
-		r.rows && (r.class.Multi || r.class.Effects.Any(opaque)),
-		r.stmt != nil && !l.MariaDB && updates(r.stmt.text):
+	case r.class.FindsRows && (!failed || l.MariaDB && r.begunRows()),
+		r.rows && (r.class.Multi || r.class.Effects.Any(opaque)):
 		c.rows = l
 	}
 }
 
-// updates reports whether a statement is an UPDATE. Prepared, and on MySQL, FOUND_ROWS() counts those too.
-func updates(sql []byte) bool {
-	const verb = len("UPDATE")
-	sql = afterComments(sql)
-	return len(sql) > verb && bytes.EqualFold(sql[:verb], []byte("UPDATE"))
-}
-
-// afterComments is a text without the comments at its beginning, and without the beginning of one that is executed.
-func afterComments(sql []byte) []byte {
-	for {
-		sql = bytes.TrimLeft(sql, space)
-		end := "\n"
-		switch {
-		case bytes.HasPrefix(sql, []byte("/*!")), bytes.HasPrefix(sql, []byte("/*M!")):
-			sql = bytes.TrimLeft(sql, "/*M!0123456789")
-			continue
-		case bytes.HasPrefix(sql, []byte("/*")):
-			end = "*/"
-		case !bytes.HasPrefix(sql, []byte("#")) && !bytes.HasPrefix(sql, []byte("--")):
-			return sql
-		}
-		_, rest, found := bytes.Cut(sql, []byte(end))
-		if !found {
-			return nil
-		}
-		sql = rest
-	}
-}
+// begunRows reports whether a request has failed while its rows were found: behind their definitions, or with too many for
+// INTO. MariaDB's FOUND_ROWS() counts those that were found until then; after an earlier failure, and on MySQL after any, it
+// says what it said before.
+func (r *request) begunRows() bool { return r.columns > 0 || r.failure.Code == mysql.ER_TOO_MANY_ROWS }
 
 // keep keeps a request that left warnings on the replica, and forgets the one before.
 func (c *conn) keep(l *link, r *request) {

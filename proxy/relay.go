@@ -202,6 +202,7 @@ func maskEOF(packet []byte) {
 // refused handles an ERR packet. It ends the response, unless another server can still give a better one.
 func (x *relay) refused(packet []byte) error {
 	x.r.failure = mysqlwire.ParseError(packet[mysqlwire.HeaderSize:])
+	x.r.columns = x.resp.Columns // the definitions came before
 	if x.r.namesOtherStatement() {
 		seq := packet[3]
 		x.cut(len(packet))

@@ -21,7 +21,10 @@ func (s *scanner) definition(k key) Statement {
 			s.advance()
 			return s.program(ReasonDefinition, e, 0)
 		case keyTable, keyView, keyDatabase, keySchema, keyIndex, keySelect, keyAs, keySet:
-			return s.finish(ReasonDefinition, true, e)
+			counted := s.mariadb && s.key() != keyView // what CREATE TABLE ... SELECT has found
+			st := s.finish(ReasonDefinition, true, e)
+			st.FindsRows = st.FindsRows && counted
+			return st
 		}
 		if s.tok.kind == '(' {
 			break

@@ -135,7 +135,7 @@ func (s *scanner) value() bool {
 // explained classifies what EXPLAIN or ANALYZE is about; runs tells whether it
 // is executed for that.
 func (s *scanner) explained(runs bool) Statement {
-	s.plan = true
+	s.plan = !runs
 	if s.tok.kind == '(' {
 		return s.parenthesised()
 	}

@@ -119,7 +119,7 @@ func (s *scanner) other(k key) Statement {
 		s.target = true
 		return s.finish(ReasonWrite, true, 0)
 	case keyUpdate, keyDelete:
-		return s.finish(ReasonWrite, true, 0)
+		return s.change(k)
 	case keyLoad:
 		return s.load()
 	case keyCall:
@@ -191,7 +191,9 @@ func (s *scanner) load() Statement {
 		}
 		s.step()
 	}
-	return s.finish(r, true, e|s.assigned())
+	st := s.finish(r, true, e|s.assigned())
+	st.FindsRows = false // its TABLE is none that is queried
+	return st
 }
 
 // assigned is SetsUserVariable for a statement that may set the user variables

@@ -201,7 +201,31 @@ func TestDiagnostics(t *testing.T) {
 		{"BEGIN", "no tables"},
 		{"USE other", "no tables"},
 		{"DO 1", "finds rows"},
-		{"UPDATE f SET v = 1", ""},
+		{"mariadb: DO 1", ""},
+		{"UPDATE f SET v = 1", "finds rows"},
+		{"UPDATE f, g SET f.v = 1", "finds rows"},
+		{"mariadb: UPDATE f SET v = 1, n = 2", ""},
+		{"mariadb: UPDATE f PARTITION (a, b) SET v = 1", ""},
+		{"mariadb: UPDATE f, g SET f.v = 1", "finds rows"},
+		{"mariadb: UPDATE f JOIN g ON f.id = g.id SET f.v = 1", "finds rows"},
+		{"mariadb: UPDATE f STRAIGHT_JOIN g SET f.v = 1", "finds rows"},
+		{"DELETE FROM f", ""},
+		{"DELETE LOW_PRIORITY QUICK IGNORE FROM f ORDER BY id, v LIMIT 1", ""},
+		{"DELETE f FROM f, g", "finds rows"},
+		{"DELETE IGNORE f.* FROM f, g", "finds rows"},
+		{"DELETE FROM f USING f JOIN g USING (id)", "finds rows"},
+		{"mariadb: DELETE FROM f", ""},
+		{"mariadb: DELETE FROM f, g USING f, g", "finds rows"},
+		{"LOAD DATA INFILE 'x' INTO TABLE f", ""},
+		{"CREATE TABLE h SELECT 1", ""},
+		{"CREATE VIEW h AS SELECT 1", ""},
+		{"mariadb: CREATE TABLE h AS SELECT 1", "finds rows"},
+		{"mariadb: CREATE TEMPORARY TABLE h (a INT) SELECT 1", "finds rows"},
+		{"mariadb: CREATE OR REPLACE VIEW h AS SELECT 1", ""},
+		{"mariadb: ANALYZE SELECT 1", "no tables, finds rows"},
+		{"mariadb: ANALYZE UPDATE f SET v = 1", ""},
+		{"EXPLAIN ANALYZE SELECT v FROM f", "finds rows"},
+		{"EXPLAIN UPDATE f SET v = 1", ""},
 		{"INSERT INTO f VALUES (1)", ""},
 		{"INSERT INTO f SELECT 1", "finds rows"},
 		{"INSERT INTO f TABLE g", "finds rows"},
@@ -213,7 +237,8 @@ func TestDiagnostics(t *testing.T) {
 		{"SHOW CREATE TABLE f; SELECT 1", "finds rows"},
 	}
 	for _, tt := range tests {
-		st := Classify([]byte(tt.sql), Context{})
+		sql, mariaDB := strings.CutPrefix(tt.sql, "mariadb: ")
+		st := Classify([]byte(sql), Context{MariaDB: mariaDB})
 		var got []string
 		for what, so := range map[string]bool{"no tables": st.NoTables, "row count": st.UsesRowCount, "warnings": st.UsesWarnings, "finds rows": st.FindsRows} {
 			if so {
