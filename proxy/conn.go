@@ -94,6 +94,8 @@ type request struct {
 	warned   bool             // it did, for any part of the text
 	masked   bool             // the client was told another error than the server's
 	named    bool             // and, by name, one that is recorded
+	placed   bool             // and, in the last packet, the current schema
+	entered  bool             // which was not that before
 	blurred  bool             // or one by a name that may stand for others
 
 	xa       []router.XAStatement // in its text

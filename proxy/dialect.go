@@ -18,6 +18,9 @@ func (x *relay) sameForm(ok *mysqlwire.OK, end bool) bool {
 	if x.r.verbatim && x.c.caps.Has(mysqlwire.CapSessionTrack) {
 		return true
 	}
+	if x.c.state.tracking.again && !x.l.MariaDB && x.c.caps.Has(mysqlwire.CapSessionTrack) {
+		return false
+	}
 	return len(ok.Session) == 0 && (ok.Status&mysqlwire.StatusStateChanged == 0 || x.c.caps.Has(mysqlwire.CapSessionTrack))
 }
 

@@ -43,6 +43,7 @@ func (c *conn) finish(l *link, r *request) {
 			r.stmt.on(l).ran(r.cursor)
 		}
 	}
+	c.returned(l, r)
 	if r.victim != nil && !failed {
 		_ = r.victim.nc.Close() // whoever reads the OK may try it at once; its goroutine closes the rest
 	}
@@ -207,7 +208,8 @@ func (c *conn) learnChanges(l *link, changes []byte) {
 		case mysqlwire.TrackSystemVariable:
 			c.learnVariable(l, ch.Name, ch.Value)
 		case mysqlwire.TrackSchema:
-			c.request.named = true
+			c.request.named, c.request.placed = true, true
+			c.request.entered = c.request.entered || string(ch.Value) != c.state.schema
 			c.state.setSchema(string(ch.Value))
 			l.Schema = c.state.schema
 		case mysqlwire.TrackGTIDs:

@@ -140,6 +140,7 @@ func (x *relay) ended(event mysqlwire.Event, packet []byte) error {
 		}
 		packet[at], packet[at+1] = byte(ok.Warnings), byte(ok.Warnings>>8)
 	}
+	x.r.placed = false
 	x.c.learn(x.l, ok)
 	x.openTransaction(packet, &ok.Status)
 	if x.resp.Done() {
@@ -154,19 +155,27 @@ func (x *relay) ended(event mysqlwire.Event, packet []byte) error {
 	if end && !x.c.caps.Has(mysqlwire.CapDeprecateEOF) {
 		b = ok.AppendEOF(b)
 	} else {
-		tracking := x.c.caps.Has(mysqlwire.CapSessionTrack)
-		if tracking {
-			chained := x.r.class.Effects.Any(router.Begins | router.Ends)
-			ok.Session = x.c.state.tracking.forClient(ok.Session, x.l.MariaDB, chained, x.r.class.Multi)
-			if !x.l.MariaDB && !x.l.replica && ok.Status&mysqlwire.StatusInTrans == 0 {
-				ok.Session = x.c.state.tracking.over(ok.Session)
+		if x.c.caps.Has(mysqlwire.CapSessionTrack) {
+			if ok.Session = x.told(&ok); len(ok.Session) > 0 {
+				ok.Status |= mysqlwire.StatusStateChanged // the server may have had nothing to tell
 			}
 		}
-		b = ok.Append(b, end, tracking)
+		b = ok.Append(b, end, x.c.caps.Has(mysqlwire.CapSessionTrack))
 	}
 	mysqlwire.AppendHeader(b[:0], len(b)-mysqlwire.HeaderSize, packet[3])
 	x.replace(packet, b)
 	return nil
+}
+
+// told is what the client is told of the session state in a packet.
+func (x *relay) told(ok *mysqlwire.OK) []byte {
+	t, chained := &x.c.state.tracking, x.r.class.Effects.Any(router.Begins|router.Ends)
+	x.c.late(x.l, x.r)
+	told := t.forClient(ok.Session, x.l.MariaDB, chained, x.r.class.Multi)
+	if !x.l.MariaDB && !x.l.replica && ok.Status&mysqlwire.StatusInTrans == 0 {
+		told = t.over(told)
+	}
+	return t.placedAgain(told, x.c.state.schema, x.l.MariaDB)
 }
 
 // replace settles another packet instead of packet, which is next. One that is not longer is put where the old one was,

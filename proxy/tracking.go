@@ -18,6 +18,8 @@ type tracking struct {
 	variables   []string // nil: the servers' default
 	everything  bool     // all variables
 	noSchema    bool
+	placed      bool // the server has cause to tell the current schema: see toldschema.go
+	again       bool // it is to be told once more
 	state       bool
 	gtids       bool
 	transaction bool
@@ -207,7 +209,7 @@ func (t *tracking) wants(c *mysqlwire.Changes) bool {
 	case mysqlwire.TrackSystemVariable:
 		return t.wantsVariable(string(c.Name))
 	case mysqlwire.TrackSchema:
-		return !t.noSchema
+		return !t.noSchema && t.placed
 	case mysqlwire.TrackState:
 		return t.state
 	case mysqlwire.TrackGTIDs:
