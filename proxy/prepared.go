@@ -201,7 +201,7 @@ func (c *conn) prepared(l *link, r *request, payload []byte) error {
 		return err
 	}
 	st := r.making
-	st.params, st.columns = p.Params, p.Columns
+	st.params, st.columns, r.warnings = p.Params, p.Columns, p.Warnings
 	*st.on(l) = remote{link: l, id: p.ID}
 	c.statements.byID[st.id], c.statements.latest = st, st
 	binary.LittleEndian.PutUint32(payload[1:], st.id)
