@@ -37,6 +37,7 @@ type conn struct {
 	rows     *link  // where the last statement ran that returned rows
 	warned   *link  // where the last statement ran that the server's warnings are about
 	warnings uint16 // of the previous statement, unless it failed
+	counted  bool   // ROW_COUNT() of the previous statement is not 0
 	kept     kept
 
 	state      state
@@ -91,6 +92,7 @@ type request struct {
 	rows     bool             // it returned some, or could have
 	columns  int              // of those
 	warnings uint16           // how many the server counted
+	counted  bool             // ROW_COUNT() behind it is not 0, if it did not fail
 	warned   bool             // it did, for any part of the text
 	masked   bool             // the client was told another error than the server's
 	named    bool             // and, by name, one that is recorded

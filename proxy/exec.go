@@ -85,6 +85,10 @@ func (c *conn) attempt(r *request) (*link, error) {
 			c.waited(r, false)
 			return c.onPrimary(r)
 		}
+		if r.code == mysql.COM_STMT_PREPARE && c.state.unasked() && c.counted {
+			r.reason = router.ReasonUnknownState // the question would have ROW_COUNT() say 0
+			return c.onPrimary(r)
+		}
 		if len(c.state.blurred) > 0 {
 			if learned, err := c.sharpen(); err != nil {
 				return nil, err

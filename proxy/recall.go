@@ -32,10 +32,10 @@ func (c *conn) diagnostics(l *link, r *request) {
 		r.warnings = 1 // the error
 	}
 	if ran || failed {
-		c.previous, c.warnings = l, r.warnings // other commands leave alone what ROW_COUNT() and SHOW WARNINGS answer
+		c.previous, c.warnings, c.counted = l, r.warnings, r.counted || failed // other commands leave alone what ROW_COUNT() and SHOW WARNINGS answer
 	}
 	if r.code == mysql.COM_INIT_DB || r.code == mysql.COM_PING {
-		c.previous = l // to servers, these are statements without rows
+		c.previous, c.counted = l, false // to servers, these are statements without rows
 	}
 	if r.code == mysql.COM_STMT_PREPARE && !l.MariaDB {
 		c.warned, c.warnings = l, r.warnings

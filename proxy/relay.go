@@ -131,7 +131,7 @@ func (x *relay) ended(event mysqlwire.Event, packet []byte) error {
 		x.untold(&ok)
 		maskEOF(packet)
 	}
-	x.r.warnings, x.r.warned = ok.Warnings, x.r.warned || ok.Warnings > 0
+	x.r.warnings, x.r.warned, x.r.counted = ok.Warnings, x.r.warned || ok.Warnings > 0, end || ok.AffectedRows > 0
 	if x.tellsWarnings() {
 		ok.Warnings = x.c.warnings
 		at := x.statusAt(packet) + 2

@@ -69,40 +69,6 @@ func (c *conn) bringUpToDate(l *link) error {
 	return nil
 }
 
-// learnSilent asks the primary for what a statement may have set without a report: the collation, by SET NAMES with
-// COLLATE, and on some servers more. The next statement runs on a replica, so that nobody asks the primary how the last
-// one went.
-func (c *conn) learnSilent() error {
-	if c.primary.dead {
-		return nil
-	}
-	return c.learnSilentOf(c.primary)
-}
-
-// learnSilentOf asks the server on which it was set.
-func (c *conn) learnSilentOf(l *link) error {
-	names := c.state.blurred
-	if len(names) == 0 && c.state.collates {
-		names = []string{"collation_connection"}
-	}
-	if len(names) == 0 || l.version != c.state.version {
-		return nil
-	}
-	ctx, cancel := c.connectTimeout()
-	defer cancel()
-	rows, err := l.Query(ctx, askFor(names))
-	if err != nil || len(rows.Values) != 1 {
-		l.dead = true
-		return serverError{err}
-	}
-	for i, v := range rows.Values[0] {
-		c.state.setVariable(names[i], v.String)
-	}
-	c.state.collates, c.state.blurred = false, nil
-	l.version = c.state.version // it has that already
-	return nil
-}
-
 // replicaFailed gives up a replica that did not answer.
 func (c *conn) replicaFailed(server *backend.Server, err error) {
 	var again elsewhere

@@ -103,6 +103,7 @@ func TestReplayOf(t *testing.T) {
 func TestCollationIsAskedFor(t *testing.T) {
 	r := startRig(t, rigOptions{replicas: 1})
 	const set = "SET NAMES latin1 COLLATE latin1_bin"
+	silent := false
 	r.primary.on(func(c *fakeserver.Conn, cmd fakeserver.Command) error {
 		switch cmd.SQL {
 		case set:
@@ -111,8 +112,11 @@ func TestCollationIsAskedFor(t *testing.T) {
 				all = append(all, fakeserver.TrackVariable(name, "latin1"))
 			}
 			return c.OK(fakeserver.OK{Track: all})
-		case "SELECT @@SESSION.collation_connection":
-			return c.Rows([]string{"c"}, [][]any{{"latin1_bin"}}, fakeserver.OK{})
+		case tellsCollation:
+			if silent {
+				break
+			}
+			return c.OK(fakeserver.OK{Track: []fakeserver.Track{fakeserver.TrackVariable("collation_connection", "latin1_bin")}})
 		}
 		return errDefault
 	})
@@ -120,10 +124,15 @@ func TestCollationIsAskedFor(t *testing.T) {
 	c.ok(set)
 	c.from(r.replicas[0], "SELECT 1")
 	c.from(r.replicas[0], "SELECT 2")
-	r.primary.wantSent(set, "SELECT @@SESSION.collation_connection")
+	r.primary.wantSent(set, tellsCollation)
 	r.replicas[0].wantSent("SET NAMES 'latin1' COLLATE 'latin1_bin'", "SELECT 1", "SELECT 2")
+	silent = true
+	d := r.connect()
+	d.ok(set)
+	d.loses("SELECT 1")
+	d.ended(0)
 	c.ok(set)
-	r.primary.on(refusing("SELECT @@SESSION.collation_connection", 1))
+	r.primary.on(refusing(tellsCollation, 1))
 	c.loses("SELECT 3")
 	c.ended(0)
 }

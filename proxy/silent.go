@@ -1,0 +1,80 @@
+package proxy
+
+import (
+	"errors"
+
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
+)
+
+// unasked reports whether a statement may have set something that the server has not reported.
+func (s *state) unasked() bool { return s.collates || len(s.blurred) > 0 }
+
+// learnSilent asks the primary for what a statement may have set without a report: the collation, by SET NAMES with
+// COLLATE, and on some servers more. The next statement runs on a replica, so that nobody asks the primary how the last
+// one went.
+func (c *conn) learnSilent() error {
+	if c.primary.dead {
+		return nil
+	}
+	return c.learnSilentOf(c.primary)
+}
+
+// learnSilentOf asks the server on which it was set.
+func (c *conn) learnSilentOf(l *link) error {
+	names := c.state.blurred
+	switch {
+	case !c.state.unasked() || l.version != c.state.version:
+		return nil
+	case len(names) == 0:
+		return c.learnCollation(l)
+	}
+	ctx, cancel := c.connectTimeout()
+	defer cancel()
+	rows, err := l.Query(ctx, askFor(names))
+	if err != nil || len(rows.Values) != 1 {
+		l.dead = true
+		return serverError{err}
+	}
+	for i, v := range rows.Values[0] {
+		c.state.setVariable(names[i], v.String)
+	}
+	c.state.asked(l)
+	return nil
+}
+
+// asked notes that what was not reported was asked for.
+func (s *state) asked(l *link) {
+	s.collates, s.blurred = false, nil
+	l.version = s.version // it has that already
+}
+
+// tellsCollation has a server report the collation of the connection. A query would do that as well, but FOUND_ROWS() would
+// be about that query then.
+const tellsCollation = "SET @@SESSION.collation_connection=@@SESSION.collation_connection"
+
+func (c *conn) learnCollation(l *link) error {
+	collation := ""
+	l.queue(appendQuery(nil, l.Capabilities, tellsCollation))
+	err := c.consult(l, func(l *link, ok mysqlwire.OK) {
+		told(l, ok)
+		for ch := (mysqlwire.Changes{Rest: ok.Session}); ch.Next(); {
+			if ch.Kind == mysqlwire.TrackSystemVariable && string(ch.Name) == collationConnection {
+				collation = string(ch.Value)
+			}
+		}
+	})
+	if err == nil && collation == "" {
+		err = errNoCollation
+	}
+	if err != nil {
+		l.dead = true
+		return serverError{err}
+	}
+	c.state.setVariable(collationConnection, collation)
+	c.state.asked(l)
+	return nil
+}
+
+const collationConnection = "collation_connection"
+
+var errNoCollation = errors.New("the server does not report the collation of the connection")
