@@ -20,6 +20,7 @@ type link struct {
 	version  uint64           // of the client's state that this server connection has
 	resets   uint64           // how often the client's state had been reset when it was opened
 	used     time.Time        // when it was last sent a command
+	warned   bool             // the last statement there that may have had warnings has left some
 	returned bool             // the server has still to say that the current schema is that again, see toldschema.go
 	dead     bool             // it failed, or somebody ended it: not to be used again
 

@@ -32,16 +32,16 @@ func (c *conn) diagnostics(l *link, r *request) {
 		r.warnings = 1 // the error
 	}
 	if ran || failed {
-		c.previous, c.warnings, c.counted = l, r.warnings, r.counted || failed // other commands leave alone what ROW_COUNT() and SHOW WARNINGS answer
+		c.warnings = r.warnings // other commands leave alone what SHOW WARNINGS answers
 	}
-	if r.code == mysql.COM_INIT_DB || r.code == mysql.COM_PING {
-		c.previous, c.counted = l, false // to servers, these are statements without rows
+	if failed || r.counts() {
+		c.previous, c.counted = l, failed || r.counted
 	}
-	if r.code == mysql.COM_STMT_PREPARE && !l.MariaDB {
-		c.warned, c.warnings = l, r.warnings
+	if !failed && clearsWarnings(l, r) {
+		c.warned, c.warnings, c.kept, l.warned = l, r.warnings, kept{}, r.warnings > 0 || r.code == mysql.COM_FIELD_LIST
 	}
-	if (ran || failed) && !(l.MariaDB && r.class.NoTables && !failed && !r.warned) {
-		c.warned = l
+	if (ran || failed) && !(l.MariaDB && !failed && !r.warned && leavesWarnings(r.class)) {
+		c.warned, l.warned = l, failed || r.warned || l.warned && r.class.UsesWarnings
 		c.keep(l, r)
 	}
 	switch {
@@ -50,6 +50,54 @@ func (c *conn) diagnostics(l *link, r *request) {
 		r.rows && (r.class.Multi || r.class.Effects.Any(opaque)):
 		c.rows = l
 	}
+}
+
+// clearsWarnings reports whether a command that runs nothing ends the warnings of the statement before, and may have some of
+// its own: to prepare a statement, but on MariaDB one without tables, and on MySQL COM_FIELD_LIST, which is deprecated.
+func clearsWarnings(l *link, r *request) bool {
+	switch {
+	case r.code == mysql.COM_FIELD_LIST:
+		return !l.MariaDB
+	case r.code != mysql.COM_STMT_PREPARE:
+		return false
+	case !l.MariaDB:
+		return true
+	}
+	st := r.making.class
+	switch st.Reason {
+	case router.ReasonDo, router.ReasonCall, router.ReasonPreparedText, router.ReasonAdministration, router.ReasonTableLock, router.ReasonHandler:
+		return false
+	}
+	return !st.UsesWarnings && !leavesWarnings(st)
+}
+
+// leavesWarnings reports whether a statement on MariaDB leaves alone the warnings of the one before, if it has none: one
+// without tables, and that is also not a query on information_schema inside.
+func leavesWarnings(st router.Statement) bool {
+	return st.NoTables || !st.FindsRows && !st.Multi &&
+		(st.Reason == router.ReasonServerState || st.Effects.Any(router.Deallocates|router.UnlocksTables))
+}
+
+// addsWarnings reports whether what a request leaves as warnings may be added to those of the statement before.
+func addsWarnings(l *link, r *request) bool {
+	if l.MariaDB {
+		return r.class.Effects.Any(router.Calls | router.Prepares)
+	}
+	switch r.code {
+	case mysql.COM_STMT_PREPARE, mysql.COM_PING, mysql.COM_STATISTICS, mysql.COM_SET_OPTION:
+		return false
+	}
+	return !r.runs()
+}
+
+// counts reports whether ROW_COUNT() tells of a command: of each that is answered with an OK packet, as of a statement that
+// has changed no row, and of each whose answer ends as rows do.
+func (m *command) counts() bool {
+	switch m.code {
+	case mysql.COM_STMT_PREPARE, mysql.COM_STATISTICS:
+		return false
+	}
+	return mysqlwire.Responds(m.code)
 }
 
 // begunRows reports whether a request has failed while its rows were found: behind their definitions, or with too many for
@@ -77,8 +125,11 @@ func (c *conn) recall(r *request) error {
 	executes := r.class.Effects.Has(router.Executes) // what was prepared in SQL may ask for anything
 	warnings := (executes || r.class.UsesWarnings) && c.warned == l
 	switch {
-	case warnings && c.kept.payload != nil:
+	case c.kept.payload != nil && c.warned == l && (warnings || addsWarnings(c.primary, r)):
 		return c.runKept()
+	case c.warned == l && c.primary.warned && addsWarnings(c.primary, r):
+		c.primary.queue(appendQuery(nil, c.primary.Capabilities, forgetsWarnings(c.primary.MariaDB)))
+		return nil
 	case warnings, (executes || r.class.UsesRowCount) && c.previous == l,
 		(executes || r.class.Effects.Has(router.UsesFoundRows)) && c.rows == l:
 		return c.findAgain(warnings)
@@ -88,6 +139,14 @@ func (c *conn) recall(r *request) error {
 		c.primary.queue([]byte{mysql.COM_PING}) // a routine that changes nothing tells how many rows the statement before has changed
 	}
 	return nil
+}
+
+// forgetsWarnings is a statement that ends the warnings of the one before, and leaves alone what FOUND_ROWS() tells.
+func forgetsWarnings(mariaDB bool) string {
+	if mariaDB {
+		return "DO 0"
+	}
+	return "SET @@SESSION.sql_warnings=@@SESSION.sql_warnings"
 }
 
 // runKept runs the statement that is kept on the primary.
@@ -111,7 +170,7 @@ func (c *conn) runKept() error {
 	if err := c.consult(c.primary, told); err != nil && answered(err) == nil {
 		return err
 	}
-	c.previous, c.warned, c.kept = c.primary, c.primary, kept{}
+	c.previous, c.warned, c.kept, c.primary.warned = c.primary, c.primary, kept{}, true
 	if c.rows == c.replica {
 		c.rows = c.primary
 	}
@@ -134,7 +193,7 @@ func (c *conn) findAgain(quiet bool) error {
 	if _, err := ask(ctx, c.primary, finds(n, quiet && n <= maxPlain)); err != nil {
 		return err
 	}
-	c.previous, c.rows, c.warned, c.kept = c.primary, c.primary, c.primary, kept{}
+	c.previous, c.rows, c.warned, c.kept, c.primary.warned = c.primary, c.primary, c.primary, kept{}, !quiet
 	return nil
 }
 

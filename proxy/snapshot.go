@@ -65,8 +65,14 @@ func (c *conn) inSnapshot(r *request) (*link, error) {
 		c.mask(l)
 	}
 	c.snapshot.open = l.inTransaction()
-	c.snapshot.fresh = e.Has(router.Ends) || c.snapshot.fresh && r.failure == nil && (r.class.Kind != router.Read || r.code == mysql.COM_STMT_PREPARE)
+	c.snapshot.fresh = e.Has(router.Ends) || c.snapshot.fresh && r.failure == nil && r.leavesFresh()
 	return l, nil
+}
+
+// leavesFresh reports whether a transaction can still begin elsewhere after a request in it that succeeded: nobody has seen
+// anything of it, and it has no savepoint.
+func (r *request) leavesFresh() bool {
+	return r.code == mysql.COM_STMT_PREPARE || r.class.Kind != router.Read && r.class.Reason != router.ReasonTransaction
 }
 
 // rollback is what ends a READ ONLY transaction on MariaDB in place of a COMMIT: it comes to the same, and with a savepoint
