@@ -31,7 +31,8 @@ type findings struct {
 	rowCount  bool   // it calls ROW_COUNT
 	warnings  bool   // it asks for the warnings of the statement before
 	finds     bool   // it has a query in it
-	plan      bool   // it is EXPLAIN of a query, which is not one
+	explains  bool   // it is EXPLAIN or ANALYZE of a query
+	plan      bool   // and does not run it
 	tables    bool   // it reads tables
 	grows     bool   // it calls a function whose result has a limit
 	sleeps    bool   // it calls SLEEP

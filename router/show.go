@@ -135,7 +135,7 @@ func (s *scanner) value() bool {
 // explained classifies what EXPLAIN or ANALYZE is about; runs tells whether it
 // is executed for that.
 func (s *scanner) explained(runs bool) Statement {
-	s.plan = !runs
+	s.explains, s.plan = true, !runs
 	if s.tok.kind == '(' {
 		return s.parenthesised()
 	}
@@ -155,7 +155,7 @@ func (s *scanner) explained(runs bool) Statement {
 		return st
 	case keyNone, keyEvent, keyStatus, keySource, keyFormat, keyNames, keySession:
 		if !runs {
-			s.plan = false
+			s.explains, s.plan = false, false
 			return s.described()
 		}
 	}

@@ -68,7 +68,7 @@ func (s *scanner) verdict() Statement {
 	if s.sleeps && !s.tables { // it relieves nobody of work elsewhere, and KILL and people look for it on the primary
 		s.refuse(ReasonConnectionFunction)
 	}
-	if s.plan {
+	if s.explains {
 		s.refuse(ReasonExplain)
 	}
 	st := Statement{
