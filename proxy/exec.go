@@ -156,7 +156,7 @@ func (c *conn) follow(r *request) (*link, error) {
 			return nil, nil // what was asked for is gone with the connection
 		}
 	}
-	r.reason = router.ReasonPrevious
+	r.reason, r.movable = router.ReasonPrevious, false
 	return l, c.exchange(l, r)
 }
 
