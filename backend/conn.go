@@ -28,6 +28,8 @@ type Conn struct {
 	Variables    Variables            // of the session
 	Tracked      bool                 // the server reports GTIDs and changes of the session; old servers cannot
 
+	tellsTrackers bool // Variables have those that turn session trackers on
+
 	reader reader
 	raw    syscall.RawConn  // nil: Alive cannot look
 	peek   func(fd uintptr) // c.peekAt as a value, made once

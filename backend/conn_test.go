@@ -13,6 +13,7 @@ import (
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
+	"github.com/stickyproxy/stickyproxy/internal/mysqltest/fakeserver"
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 )
 
@@ -228,6 +229,9 @@ func TestSetUp(t *testing.T) {
 		version string
 		caps    mysqlwire.Capability
 		unknown bool // the server lacks a variable
+		off     bool // and its sessions begin without the tracker of variables
+		told    bool // the client wants to be told
+		asks    string
 		track   string
 		maria   bool
 		tracked bool
@@ -237,6 +241,9 @@ func TestSetUp(t *testing.T) {
 		{name: "MySQL 5.6", version: "5.6.51", caps: allCaps &^ mysqlwire.CapSessionTrack},
 		{name: "MariaDB", version: "5.5.5-10.11.19-MariaDB", caps: allCaps &^ mysqlwire.CapLongPassword, track: trackMariaDB, maria: true, tracked: true},
 		{name: "MariaDB in disguise", version: "8.0.30", caps: allCaps &^ mysqlwire.CapLongPassword, track: trackMariaDB, maria: true, tracked: true},
+		{name: "MariaDB without the tracker", version: "5.5.5-10.11.19-MariaDB", caps: allCaps, off: true, track: trackMariaDB, maria: true},
+		{name: "MySQL, and a client that is told", version: "8.4.3", caps: allCaps, told: true, asks: "@@session_track_gtids", track: trackMySQL, tracked: true},
+		{name: "MariaDB, and a client that is told", version: "11.4.2-MariaDB", caps: allCaps, told: true, asks: "@@session_track_schema", track: trackMariaDB, maria: true, tracked: true},
 		{name: "MariaDB behind a proxy", version: "11.4.2-MariaDB", caps: allCaps, track: trackMariaDB, maria: true, tracked: true},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -246,8 +253,12 @@ func TestSetUp(t *testing.T) {
 				c.greetAs(row.version, mysqlwire.PluginNative)
 				c.login, _ = mysqlwire.ParseLoginRequest(c.recv(), row.caps)
 				c.ok()
-				said <- c.command()
-				c.rows("inc", "x", "db", "", "variables", "sql_mode=\ncharacter_set_client=utf8mb4\n")
+				question, variables := c.command(), "session_track_system_variables=*\n"
+				said <- question
+				if row.off {
+					variables = ""
+				}
+				c.rows("inc", "x", "db", "", "variables", fakeserver.Values(question, variables))
 				if row.track != "" {
 					said <- c.command()
 					if row.unknown {
@@ -258,9 +269,13 @@ func TestSetUp(t *testing.T) {
 				}
 				c.hold()
 			}).server(ServerConfig{})
-			c := connect(t, s, Login{})
-			if got, want := <-said, "SELECT "+incarnationOf(row.maria); !strings.HasPrefix(got, want) {
-				t.Errorf("got %q, want %q...", got, want)
+			var l Login
+			if row.told {
+				l.Capabilities = mysqlwire.CapSessionTrack
+			}
+			c := connect(t, s, l)
+			if got, want := <-said, "SELECT "+incarnationOf(row.maria); !strings.HasPrefix(got, want) || !strings.Contains(got, row.asks) {
+				t.Errorf("got %q, want %q...%s...", got, want, row.asks)
 			}
 			if row.track != "" {
 				if got := <-said; got != row.track {

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stickyproxy/stickyproxy/internal/mysqltest/fakeserver"
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 )
 
@@ -191,10 +192,11 @@ func (c *fakeConn) rows(pairs ...string) {
 
 // setUp answers what a login is followed by.
 func (c *fakeConn) setUp() bool {
-	if q := c.command(); !strings.HasPrefix(q, "SELECT CONCAT(") {
+	q := c.command()
+	if !strings.HasPrefix(q, "SELECT CONCAT(") {
 		return false
 	}
-	c.rows("inc", "server-1", "db", c.login.Schema, "variables", "sql_mode=ANSI\ncharacter_set_client=utf8mb4\n")
+	c.rows("inc", "server-1", "db", c.login.Schema, "variables", fakeserver.Values(q, "sql_mode=ANSI\ncharacter_set_client=utf8mb4\n"))
 	if (c.login.Capabilities & c.caps).Has(mysqlwire.CapSessionTrack) {
 		if q := c.command(); !strings.HasPrefix(q, "SET SESSION session_track") {
 			return false

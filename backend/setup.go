@@ -41,6 +41,7 @@ func incarnationOf(mariaDB bool) string {
 
 // setUp makes the fresh session ours and learns about it, in one round trip.
 func (c *Conn) setUp(l Login) error {
+	c.tellsTrackers = l.Capabilities.Has(mysqlwire.CapSessionTrack)
 	out := c.appendOwner(c.appendCollation(nil), l)
 	if _, err := c.Conn.Write(c.appendSetUp(out)); err != nil {
 		return err
@@ -57,39 +58,56 @@ func (c *Conn) setUp(l Login) error {
 // appendSetUp appends the two statements of setUp. The one that returns rows is the first, so that ROW_COUNT() is after
 // them what it is in a fresh session.
 func (c *Conn) appendSetUp(out []byte) []byte {
-	return c.appendTracking(c.appendQuery(out, c.setUpQuery()))
+	return c.appendTracking(c.appendQuery(out, c.setUpQuestion().query))
 }
 
 // smallestPacket is the least that max_allowed_packet can be, bytes: a server with that takes no longer statement, of ours
 // either. https://mariadb.com/kb/en/server-system-variables/#max_allowed_packet
 const smallestPacket = 1 << 10
 
-// What setUp asks, by flavor and age: made once, because every login asks it.
-var (
-	setUpMariaDB    = setUpQueryOf(true, version{11, 2, 0})
-	setUpMariaDB111 = setUpQueryOf(true, version{11, 1, 1})
-	setUpOldMariaDB = setUpQueryOf(true, version{})
-	setUpMySQL      = setUpQueryOf(false, version{8, 0, 0})
-	setUpOldMySQL   = setUpQueryOf(false, version{})
-)
-
-func setUpQueryOf(mariaDB bool, v version) string {
-	return "SELECT " + incarnationOf(mariaDB) + ", DATABASE(), " + variablesQuery(mariaDB, v)
+// setUpQuestion is what setUp asks: once made, because every login asks it.
+type setUpQuestion struct {
+	query string
+	names []string // of the variables among it
 }
 
-func (c *Conn) setUpQuery() string {
-	v := parseVersion(c.Version)
-	switch old := oldNames(c.MariaDB, v); {
-	case c.MariaDB && old:
-		return setUpOldMariaDB
-	case c.MariaDB && !choosesEncryption(true, v):
-		return setUpMariaDB111
-	case c.MariaDB:
-		return setUpMariaDB
-	case old:
-		return setUpOldMySQL
+// The questions by flavor and age, and by the trackers among them.
+var (
+	setUpMariaDB    = setUpQuestions(true, version{11, 2, 0})
+	setUpMariaDB111 = setUpQuestions(true, version{11, 1, 1})
+	setUpOldMariaDB = setUpQuestions(true, version{})
+	setUpMySQL      = setUpQuestions(false, version{8, 0, 0})
+	setUpOldMySQL   = setUpQuestions(false, version{})
+)
+
+func setUpQuestions(mariaDB bool, v version) (all [3]setUpQuestion) {
+	for i := range all {
+		names := askedVariables(mariaDB, v, trackersAsked(i))
+		all[i] = setUpQuestion{"SELECT " + incarnationOf(mariaDB) + ", DATABASE(), " + variablesQuery(names), names}
 	}
-	return setUpMySQL
+	return all
+}
+
+func (c *Conn) setUpQuestion() *setUpQuestion {
+	v := parseVersion(c.Version)
+	asked, old := trackersNone, oldNames(c.MariaDB, v)
+	if c.Capabilities.Has(mysqlwire.CapSessionTrack) {
+		asked = trackersOurs
+		if c.tellsTrackers {
+			asked = trackersClients
+		}
+	}
+	switch {
+	case c.MariaDB && old:
+		return &setUpOldMariaDB[asked]
+	case c.MariaDB && !choosesEncryption(true, v):
+		return &setUpMariaDB111[asked]
+	case c.MariaDB:
+		return &setUpMariaDB[asked]
+	case old:
+		return &setUpOldMySQL[trackersNone] // some of them lack trackers
+	}
+	return &setUpMySQL[asked]
 }
 
 // readSetUp reads the answers to them.
@@ -109,8 +127,11 @@ func (c *Conn) readSetUp() error {
 		return fmt.Errorf("%w: it does not say which server it is", errProtocol)
 	}
 	row := rows.Values[0]
-	c.Incarnation, c.Schema, c.Variables = row[0].String, row[1].String, newVariables(row[2].String)
+	c.Incarnation, c.Schema, c.Variables = row[0].String, row[1].String, newVariables(c.setUpQuestion().names, row[2].String)
 	c.Status = ok.Status
+	if c.MariaDB && c.Variables.Get(trackerPrefix+"system_variables") == "" {
+		c.Tracked = false // where a session begins without that tracker, no SET turns it on (seen with 10.11)
+	}
 	return c.reader.empty()
 }
 

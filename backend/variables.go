@@ -56,26 +56,73 @@ type Variables struct {
 	lines unique.Handle[string] // name=value, a line each
 }
 
-// variablesQuery is the expression whose value newVariables takes. It is short, for servers that take little: see
-// smallestPacket. The last of its parts makes it a binary string, which no character set changes on its way.
-func variablesQuery(mariaDB bool, v version) string {
+// trackerPrefix is what the names of the variables begin with that turn session trackers on. What they are at the beginning
+// of a session is asked for where a client negotiated CLIENT_SESSION_TRACK, before [Conn.Tracked] is brought about.
+const trackerPrefix = "session_track_"
+
+// trackerVariables are the names of them behind the prefix. The one that can be NULL is the last.
+func trackerVariables(mariaDB bool) []string {
+	if mariaDB {
+		return []string{"schema", "state_change", "transaction_info", "system_variables"}
+	}
+	return []string{"schema", "state_change", "transaction_info", "gtids", "system_variables"}
+}
+
+// trackersAsked is how many of the trackers are asked for.
+type trackersAsked int
+
+const (
+	trackersNone    trackersAsked = iota // the server has none
+	trackersOurs                         // those that say whether ours can be turned on
+	trackersClients                      // all
+)
+
+// askedVariables are all that is asked for.
+func askedVariables(mariaDB bool, v version, asked trackersAsked) []string {
+	names := append(sessionVariables(mariaDB, v), idleLimit, packetLimit)
+	trackers := trackerVariables(mariaDB)
+	switch {
+	case asked == trackersOurs && mariaDB:
+		trackers = trackers[len(trackers)-1:]
+	case asked != trackersClients:
+		trackers = nil
+	}
+	for _, name := range trackers {
+		names = append(names, trackerPrefix+name)
+	}
+	return names
+}
+
+// variablesQuery is the expression for the values that newVariables takes. It is short, for servers that take little: see
+// smallestPacket. What is between them makes it a binary string, which no character set changes on its way.
+func variablesQuery(names []string) string {
 	var b strings.Builder
-	b.WriteString("CONCAT(")
-	for i, name := range append(sessionVariables(mariaDB, v), idleLimit, packetLimit) {
+	b.WriteString("CONCAT_WS(X'0A'")
+	for _, name := range names {
 		value := "@@" + name
 		if name == "character_set_results" {
-			value = "IFNULL(" + value + ",'')" // the only one that can be NULL
+			value = "IFNULL(" + value + ",'')" // NULL would be left out
 		}
-		if i > 0 {
-			name = "\n" + name
-		}
-		b.WriteString("'" + name + "='," + value + ",")
+		b.WriteString("," + value)
 	}
-	b.WriteString("X'0A')")
+	b.WriteString(")")
 	return b.String()
 }
 
-func newVariables(lines string) Variables { return Variables{unique.Make(lines)} }
+// newVariables reads the values of variables with these names, a line each.
+func newVariables(names []string, values string) Variables {
+	var b strings.Builder
+	b.Grow(2 * len(values))
+	for _, name := range names {
+		value, rest, _ := strings.Cut(values, "\n")
+		b.WriteString(name)
+		b.WriteByte('=')
+		b.WriteString(value)
+		b.WriteByte('\n')
+		values = rest
+	}
+	return Variables{unique.Make(b.String())}
+}
 
 // Get returns the value of a variable as the server shows it, "" for NULL and for what is not among them.
 func (v Variables) Get(name string) string {
@@ -96,7 +143,7 @@ func (v Variables) Differing(other Variables) map[string]string {
 	differing := make(map[string]string)
 	for line := range v.all() {
 		name, value, _ := strings.Cut(line, "=")
-		if name != idleLimit && name != packetLimit && other.Get(name) != value {
+		if name != idleLimit && name != packetLimit && !strings.HasPrefix(name, trackerPrefix) && other.Get(name) != value {
 			differing[name] = value
 		}
 	}

@@ -8,10 +8,12 @@ import (
 
 // Ensure that values are found, and that sessions are compared by value.
 func TestVariables(t *testing.T) {
-	a := newVariables("sql_mode=ANSI,NO_ZERO_DATE\ntime_zone=SYSTEM\ncharacter_set_results=\n")
-	b := newVariables("sql_mode=ANSI,NO_ZERO_DATE\ntime_zone=+02:00\ncharacter_set_results=\n")
+	names := []string{"sql_mode", "time_zone", "character_set_results", "session_track_schema", "session_track_system_variables"}
+	a := newVariables(names, "ANSI,NO_ZERO_DATE\nSYSTEM\n\n1\n*")
+	b := newVariables(names, "ANSI,NO_ZERO_DATE\n+02:00\n\n0")
 	for _, tt := range []struct{ name, want string }{
 		{"sql_mode", "ANSI,NO_ZERO_DATE"}, {"time_zone", "SYSTEM"}, {"character_set_results", ""}, {"mode", ""}, {"", ""},
+		{"session_track_schema", "1"}, {"session_track_system_variables", "*"},
 	} {
 		if got := a.Get(tt.name); got != tt.want {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
@@ -20,7 +22,7 @@ func TestVariables(t *testing.T) {
 	if got, want := a.Differing(b), map[string]string{"time_zone": "SYSTEM"}; !maps.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
-	for name, other := range map[string]Variables{"itself": a, "an equal one": newVariables(a.lines.Value()), "nothing known": {}} {
+	for name, other := range map[string]Variables{"itself": a, "an equal one": newVariables(names, "ANSI,NO_ZERO_DATE\nSYSTEM\n\n1\n*"), "nothing known": {}} {
 		if got := a.Differing(other); got != nil {
 			t.Errorf("against %s: got %v, want nothing", name, got)
 		}
@@ -32,7 +34,13 @@ func TestVariables(t *testing.T) {
 
 // Ensure that what every login asks fits into the smallest packet that a server can be told to take.
 func TestSetUpFitsSmallestPacket(t *testing.T) {
-	for _, query := range []string{setUpMariaDB, setUpMariaDB111, setUpOldMariaDB, setUpMySQL, setUpOldMySQL, trackMariaDB, trackMySQL} {
+	queries := []string{trackMariaDB, trackMySQL}
+	for _, all := range [][3]setUpQuestion{setUpMariaDB, setUpMariaDB111, setUpOldMariaDB, setUpMySQL, setUpOldMySQL} {
+		for _, q := range all {
+			queries = append(queries, q.query)
+		}
+	}
+	for _, query := range queries {
 		if got := len(query) + len("\x03\x00\x01"); got >= smallestPacket {
 			t.Errorf("%d bytes: %s", got, query)
 		}
@@ -58,8 +66,8 @@ func TestSessionVariables(t *testing.T) {
 		if got := names[slices.Index(names, "time_zone")+1:]; !slices.Equal(got, tt.want) {
 			t.Errorf("%s: got %v, want %v", tt.version, got, tt.want)
 		}
-		if want := setUpQueryOf(tt.mariaDB, parseVersion(tt.version)); c.setUpQuery() != want {
-			t.Errorf("%s: asks %s, want %s", tt.version, c.setUpQuery(), want)
+		if got, want := c.setUpQuestion().query, setUpQuestions(tt.mariaDB, parseVersion(tt.version))[trackersNone].query; got != want {
+			t.Errorf("%s: asks %s, want %s", tt.version, got, want)
 		}
 	}
 }

@@ -36,7 +36,7 @@ func (s script) handle(c *fakeserver.Conn, cmd fakeserver.Command) error {
 // greeting is what follows each login.
 var greeting = script{
 	{begins: "SET SESSION session_track"},
-	{begins: "SELECT CONCAT(@@server_uuid", columns: []string{"inc", "db", "variables"}, values: [][]any{{"u/1", nil, "sql_mode=\n"}}},
+	{begins: "SELECT CONCAT(@@server_uuid", columns: []string{"inc", "db", "variables"}, values: [][]any{{"u/1", nil, "1"}}},
 }
 
 // talkative answers everything.

@@ -3,8 +3,14 @@ package proxy
 import "github.com/stickyproxy/stickyproxy/mysqlwire"
 
 // ok gives the client an OK packet of our own.
-func (c *conn) ok() error {
-	ok := mysqlwire.OK{Status: c.status()}
+func (c *conn) ok() error { return c.okTelling(nil) }
+
+// okTelling is ok with session state, nil for none.
+func (c *conn) okTelling(session []byte) error {
+	ok := mysqlwire.OK{Status: c.status(), Session: session}
+	if session != nil {
+		ok.Status |= mysqlwire.StatusStateChanged
+	}
 	return c.reply(ok.Append(nil, false, c.caps.Has(mysqlwire.CapSessionTrack)))
 }
 

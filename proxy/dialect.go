@@ -45,14 +45,19 @@ func (x *relay) columnsKnown(packet []byte, status *mysqlwire.Status) {
 // about an earlier statement or a cursor, or the primary while the transaction is a READ ONLY one on a replica.
 func (x *relay) openTransaction(packet []byte, status *mysqlwire.Status) {
 	const flags = mysqlwire.StatusInTrans | mysqlwire.StatusInTransRO
-	other := x.c.primary.status & (flags | mysqlwire.StatusAutocommit)
+	mask := flags | mysqlwire.StatusAutocommit
+	if x.c.primary.version == x.c.state.version {
+		mask = lasting // MariaDB may keep a flag about sql_mode behind a CALL that has set that only for itself
+	}
+	other := x.c.primary.status & mask
 	switch {
 	case x.l.replica == x.c.snapshot.open, x.l.replica && x.r.class.Kind != router.Previous && x.r.code != mysql.COM_STMT_FETCH:
 		return
 	case !x.l.replica:
-		other = flags | *status&mysqlwire.StatusAutocommit
+		mask = flags
+		other = flags
 	}
-	*status = *status&^(flags|mysqlwire.StatusAutocommit) | other
+	*status = *status&^mask | other
 	at := x.statusAt(packet)
 	packet[at], packet[at+1] = byte(*status), byte(*status>>8)
 }

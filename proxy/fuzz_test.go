@@ -231,7 +231,7 @@ func cannedAnswer(p []byte, caps mysqlwire.Capability, seq byte) []byte {
 	case mysql.COM_QUERY, mysql.COM_STMT_EXECUTE:
 		switch {
 		case bytes.Contains(p, []byte("SELECT CONCAT(@@")):
-			return rowsOf(seq, caps, ok, "r", "a", "sql_mode=\n")
+			return rowsOf(seq, caps, ok, "r", "a", "1")
 		case bytes.Contains(p, []byte("SELECT @@SESSION.session_track")):
 			return rowsOf(seq, caps, ok, "*", "ON", "ON", "OFF", "OFF")
 		case bytes.Contains(p, []byte("START")):

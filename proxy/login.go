@@ -165,8 +165,8 @@ func (l *login) finish(failed *LoginError) (*Client, error) {
 func (l *login) welcome(stopped bool) *LoginError {
 	const flags = mysqlwire.StatusAutocommit | mysqlwire.Status(mysql.SERVER_STATUS_NO_BACKSLASH_ESCAPED)
 	ok := mysqlwire.OK{Status: l.client.Primary.Status & flags}
-	if schema := l.client.Login.Schema; schema != "" {
-		ok.Session = mysqlwire.AppendChange(nil, mysqlwire.TrackSchema, nil, []byte(schema))
+	tracking := trackingOf(l.client.Primary.Variables, l.client.Primary.MariaDB)
+	if ok.Session = tracking.atFirst(l.client.Login.Schema); ok.Session != nil {
 		ok.Status |= mysqlwire.StatusStateChanged
 	}
 	l.queue(ok.Append(nil, false, l.client.Capabilities.Has(mysqlwire.CapSessionTrack)))

@@ -122,7 +122,7 @@ func (s *scriptedServer) setUp(c *fakeserver.Conn, cmd fakeserver.Command) (done
 		if c.Schema != "" {
 			schema = c.Schema
 		}
-		return true, c.Rows([]string{"incarnation", "schema", "variables"}, [][]any{{s.name, schema, variables}}, fakeserver.OK{})
+		return true, c.Rows([]string{"incarnation", "schema", "variables"}, [][]any{{s.name, schema, fakeserver.Values(cmd.SQL, "session_track_system_variables=autocommit\n"+variables)}}, fakeserver.OK{})
 	}
 	return false, nil
 }

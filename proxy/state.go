@@ -47,6 +47,7 @@ type state struct {
 // newState is the state after a login on the primary. Where the primary does not report changes, none can be replayed.
 func newState(primary *backend.Conn) state {
 	s := state{schema: primary.Schema, base: primary.Variables}
+	s.tracking = trackingOf(primary.Variables, primary.MariaDB)
 	s.context = router.Context{MariaDB: primary.MariaDB, Schema: primary.Schema}
 	s.reads(primary.Variables.Get("sql_mode"), primary.Variables.Get("character_set_client"))
 	s.waits(primary.Variables.Get("wait_timeout"))

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
+	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 	"github.com/stickyproxy/stickyproxy/router"
 )
@@ -14,7 +16,7 @@ import (
 // are ours and on, whatever the client sets: what it sets only chooses what it is told.
 // https://dev.mysql.com/doc/refman/en/session-state-tracking.html
 type tracking struct {
-	values      []string // as the client has set them; nil: the defaults
+	values      []string // as they are for the client; nil: the defaults
 	variables   []string // nil: the servers' default
 	everything  bool     // all variables
 	noSchema    bool
@@ -46,12 +48,13 @@ func trackersOf(mariaDB bool) int {
 	return len(trackers)
 }
 
-// setTrackers is the statement that sets n trackers to values, or to the server's defaults without values.
+// setTrackers is the statement that sets n trackers to values, or without values to what new sessions have: MySQL's DEFAULT
+// is something else for one of them.
 func setTrackers(n int, values []string) string {
 	var b strings.Builder
 	b.WriteString("SET ")
 	for i, t := range trackers[:n] {
-		value := "DEFAULT"
+		value := "@@GLOBAL." + t.name
 		if values != nil {
 			value = "'" + strings.ReplaceAll(values[i], "'", "''") + "'"
 			if isNumber(values[i]) {
@@ -201,6 +204,48 @@ func newTracking(set []string) tracking {
 	return t
 }
 
+// trackingOf is what a client is told at the beginning of its session, where the servers may be set up to tell all clients
+// other things than usual.
+func trackingOf(v backend.Variables, mariaDB bool) tracking {
+	var set [5]string // as many as there are trackers
+	n := trackersOf(mariaDB)
+	for i, t := range trackers[:n] {
+		set[i] = v.Get(t.name)
+	}
+	if set[1] == "" || isBuiltIn(set[:n]) { // it was not asked for, or takes no memory
+		return tracking{}
+	}
+	return newTracking(slices.Clone(set[:n]))
+}
+
+// isBuiltIn reports whether these are the values of the trackers where nobody has set them.
+func isBuiltIn(set []string) bool {
+	switch set[0] {
+	case "time_zone,autocommit,character_set_client,character_set_results,character_set_connection",
+		"autocommit,character_set_client,character_set_connection,character_set_results,time_zone",
+		"autocommit,character_set_client,character_set_connection,character_set_results,redirect_url,time_zone":
+		return isOn(set[1]) && !isOn(set[2]) && set[3] == "OFF" && (len(set) < 5 || set[4] == "OFF")
+	}
+	return false
+}
+
+// atFirst is what a client is told at the beginning of a session in this schema, "" for none or after a reset.
+func (t *tracking) atFirst(schema string) (told []byte) {
+	if schema != "" && !t.noSchema {
+		told = mysqlwire.AppendChange(told, mysqlwire.TrackSchema, nil, []byte(schema))
+	}
+	if schema != "" && t.state {
+		told = mysqlwire.AppendChange(told, mysqlwire.TrackState, nil, []byte{'1'})
+	}
+	if t.transaction {
+		told = mysqlwire.AppendChange(told, mysqlwire.TrackTransaction, nil, []byte(noTransaction))
+	}
+	if t.characteristics {
+		told = mysqlwire.AppendChange(told, mysqlwire.TrackCharacteristic, nil, nil)
+	}
+	return told
+}
+
 func isOn(value string) bool { return value == "1" || strings.EqualFold(value, "ON") }
 
 // wants reports whether the client is to be told about a change.
@@ -265,7 +310,8 @@ func (t *tracking) wantsVariable(name string) bool {
 // https://dev.mysql.com/doc/refman/en/server-system-variables.html#sysvar_session_track_system_variables
 func toldByDefault(name string) bool {
 	switch name {
-	case "time_zone", "autocommit", "character_set_client", "character_set_results", "character_set_connection":
+	case "time_zone", "autocommit", "character_set_client", "character_set_results", "character_set_connection",
+		"redirect_url": // which MariaDB has from 11.3 on
 		return true
 	}
 	return false

@@ -41,7 +41,7 @@ func trackerServer(s *scriptedServer) {
 			names := make([]string, len(trackers))
 			for i, t := range trackers {
 				names[i], row[i] = t.name, values[t.name]
-				if values[t.name] == "DEFAULT" {
+				if values[t.name] == "@@GLOBAL."+t.name {
 					row[i] = defaults[i]
 				}
 			}
@@ -145,8 +145,7 @@ func TestTrackersWithoutAnswer(t *testing.T) {
 	c.ok("SET session_track_schema = OFF")
 	c.from(r.replicas[0], "SELECT 1")
 
-	r.primary.on(refusing("SET @@SESSION.session_track_system_variables=DEFAULT,@@SESSION.session_track_schema=DEFAULT,"+
-		"@@SESSION.session_track_state_change=DEFAULT,@@SESSION.session_track_transaction_info=DEFAULT,@@SESSION.session_track_gtids=DEFAULT", 1227))
+	r.primary.on(refusing(setTrackers(len(trackers), nil), 1227))
 	if got := c.query("SET session_track_schema = OFF"); got.lost == nil {
 		t.Errorf("got %v", got)
 	}

@@ -22,7 +22,7 @@ func (c *conn) reset(r *request) error {
 		return serverError{err}
 	}
 	c.afresh()
-	return c.ok()
+	return c.okTelling(c.state.tracking.atFirst(""))
 }
 
 // afresh notes that the session of the connection to the primary has begun anew, for the same user.
