@@ -71,6 +71,13 @@ func (s *statement) learnTypes(p []byte, caps mysqlwire.Capability, room int) *m
 	return nil
 }
 
+// untyped reports whether an execution comes without the types of its parameters, which were never sent. A server refuses
+// it, whatever it makes of the statement.
+func (s *statement) untyped(p []byte, caps mysqlwire.Capability) bool {
+	at, _, err := s.parameters(p, caps)
+	return err == nil && at != 0 && p[at] != 1 && s.typesNo == 0
+}
+
 // block is where the parameters of a COM_STMT_EXECUTE are, whose types were learned.
 func (s *statement) block(p []byte, caps mysqlwire.Capability) mysqlwire.ParamBlock {
 	at, count, err := s.parameters(p, caps)

@@ -243,6 +243,8 @@ func (c *conn) execute(r *request) error {
 	}
 	run := c.run
 	switch {
+	case st.untyped(r.payload(), c.caps) && st.ready(c.replica) && !st.ready(c.primary):
+		run = func(r *request) error { return c.direct(c.replica, r) } // to prepare it elsewhere may be refused, too
 	case mentionsTracking(r.class, st.text):
 		run = c.runTracking
 	case st.class.Effects.Has(router.Kills):

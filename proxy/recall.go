@@ -68,7 +68,7 @@ func clearsWarnings(l *link, r *request) bool {
 	case router.ReasonDo, router.ReasonCall, router.ReasonPreparedText, router.ReasonAdministration, router.ReasonTableLock, router.ReasonHandler:
 		return false
 	}
-	return !st.UsesWarnings && !leavesWarnings(st)
+	return !st.UsesWarnings && !st.Effects.Has(router.CallsFunction) && !leavesWarnings(st)
 }
 
 // leavesWarnings reports whether a statement on MariaDB leaves alone the warnings of the one before, if it has none: one
@@ -81,7 +81,7 @@ func leavesWarnings(st router.Statement) bool {
 // addsWarnings reports whether what a request leaves as warnings may be added to those of the statement before.
 func addsWarnings(l *link, r *request) bool {
 	if l.MariaDB {
-		return r.class.Effects.Any(router.Calls | router.Prepares)
+		return r.class.Effects.Any(router.Calls | router.CallsFunction | router.Prepares)
 	}
 	switch r.code {
 	case mysql.COM_STMT_PREPARE, mysql.COM_PING, mysql.COM_STATISTICS, mysql.COM_SET_OPTION:

@@ -56,7 +56,7 @@ func (c *conn) inSnapshot(r *request) (*link, error) {
 		}
 		return nil, err
 	}
-	if e.Any(router.SetsUserVariable|opaque) && !refusedForReplica(r.failure) {
+	if (e.Any(router.SetsUserVariable|opaque) || e.Has(router.SetsSystemVariable) && staysBehind(c.text(r))) && !refusedForReplica(r.failure) {
 		if err := c.repeat(r); err != nil {
 			return nil, err
 		}
@@ -67,6 +67,12 @@ func (c *conn) inSnapshot(r *request) (*link, error) {
 	c.snapshot.open = l.inTransaction()
 	c.snapshot.fresh = e.Has(router.Ends) || c.snapshot.fresh && r.failure == nil && r.leavesFresh()
 	return l, nil
+}
+
+// staysBehind reports whether a SET statement may set a system variable that is not told to other servers: see replayOf.
+func staysBehind(sql []byte) bool {
+	return mentions(sql[:min(len(sql), maxTrackingText)], "insert_id", "identity", "timestamp", "rand_seed", "profiling", "optimizer_trace", "sql_log_bin",
+		"sql_auto_is_null", "skip_replication")
 }
 
 // leavesFresh reports whether a transaction can still begin elsewhere after a request in it that succeeded: nobody has seen
