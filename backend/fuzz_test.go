@@ -82,7 +82,7 @@ func FuzzResult(f *testing.F) {
 		for _, caps := range []mysqlwire.Capability{allCaps, 0} {
 			c := &Conn{Conn: script{in: bytes.NewReader(in)}, Capabilities: caps}
 			c.reader.Reset(c.Conn)
-			rows, err := c.query("SELECT 1")
+			rows, _, err := c.query("SELECT 1")
 			if err != nil {
 				continue
 			}

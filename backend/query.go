@@ -34,20 +34,32 @@ type Rows struct {
 // own: a result beyond 4 MiB is an error, and so is more than one result. It is bounded by ctx. After an error that is no
 // [*mysqlwire.Error] the connection is in no known state: close it.
 func (c *Conn) Query(ctx context.Context, query string) (*Rows, error) {
-	release := bound(ctx, c.Conn)
-	rows, err := c.query(query)
-	if err := release(err); err != nil {
-		return nil, err
-	}
-	return rows, nil
+	rows, _, err := c.ask(ctx, query)
+	return rows, err
 }
 
-func (c *Conn) query(query string) (*Rows, error) {
-	if _, err := c.Conn.Write(c.appendQuery(nil, query)); err != nil {
-		return nil, err
+// Execute is Query for a statement without rows. It returns the OK packet that answers it, which does not refer to any
+// buffer.
+func (c *Conn) Execute(ctx context.Context, statement string) (mysqlwire.OK, error) {
+	_, ok, err := c.ask(ctx, statement)
+	return ok, err
+}
+
+func (c *Conn) ask(ctx context.Context, query string) (*Rows, mysqlwire.OK, error) {
+	release := bound(ctx, c.Conn)
+	rows, ok, err := c.query(query)
+	if err := release(err); err != nil {
+		return nil, mysqlwire.OK{}, err
 	}
-	rows, _, err := c.readResult()
-	return rows, c.nothingBehind(err)
+	return rows, ok, nil
+}
+
+func (c *Conn) query(query string) (*Rows, mysqlwire.OK, error) {
+	if _, err := c.Conn.Write(c.appendQuery(nil, query)); err != nil {
+		return nil, mysqlwire.OK{}, err
+	}
+	rows, ok, err := c.readResult()
+	return rows, ok, c.nothingBehind(err)
 }
 
 // Script is Query for one or more statements with semicolons between them, on a connection that was logged in with

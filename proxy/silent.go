@@ -53,16 +53,18 @@ func (s *state) asked(l *link) {
 const tellsCollation = "SET @@SESSION.collation_connection=@@SESSION.collation_connection"
 
 func (c *conn) learnCollation(l *link) error {
+	ctx, cancel := c.connectTimeout()
+	defer cancel()
+	ok, err := l.Execute(ctx, tellsCollation)
 	collation := ""
-	l.queue(appendQuery(nil, l.Capabilities, tellsCollation))
-	err := c.consult(l, func(l *link, ok mysqlwire.OK) {
+	if err == nil {
 		told(l, ok)
 		for ch := (mysqlwire.Changes{Rest: ok.Session}); ch.Next(); {
 			if ch.Kind == mysqlwire.TrackSystemVariable && string(ch.Name) == collationConnection {
 				collation = string(ch.Value)
 			}
 		}
-	})
+	}
 	if err == nil && collation == "" {
 		err = errNoCollation
 	}
