@@ -127,14 +127,14 @@ func (c *conn) recall(r *request) error {
 	switch {
 	case c.kept.payload != nil && c.warned == l && (warnings || addsWarnings(c.primary, r)):
 		return c.runKept()
-	case c.warned == l && c.primary.warned && addsWarnings(c.primary, r):
-		c.primary.queue(appendQuery(nil, c.primary.Capabilities, forgetsWarnings(c.primary.MariaDB)))
-		return nil
 	case warnings, (executes || r.class.UsesRowCount) && c.previous == l,
 		(executes || r.class.Effects.Has(router.UsesFoundRows)) && c.rows == l:
 		return c.findAgain(warnings)
 	case r.class.FindsRows && r.class.Reason == router.ReasonSet && c.rows == l:
 		return c.findAgain(false) // some subqueries of SET leave alone what was found before
+	case c.warned == l && c.primary.warned && addsWarnings(c.primary, r):
+		c.primary.queue(appendQuery(nil, c.primary.Capabilities, forgetsWarnings(c.primary.MariaDB)))
+		c.primary.warned = false
 	case r.class.Effects.Has(router.Calls) && c.previous == l && !l.MariaDB:
 		c.primary.queue([]byte{mysql.COM_PING}) // a routine that changes nothing tells how many rows the statement before has changed
 	}
