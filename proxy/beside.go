@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
@@ -22,7 +23,28 @@ func (c *conn) besideSnapshot(r *request) (*link, error) {
 	if err != nil {
 		return l, err
 	}
-	return l, c.endReadOnly(told)
+	return l, c.endReadOnly(told, c.asBefore(r))
+}
+
+// maxMessage is how long the text of a condition may be that SIGNAL makes, bytes.
+// https://dev.mysql.com/doc/refman/en/signal.html
+const maxMessage = 128
+
+// asBefore is a command that makes ROW_COUNT() and SHOW WARNINGS tell of a request, and not of the end of the transaction
+// that was put around it; nil if they do anyway.
+func (c *conn) asBefore(r *request) []byte {
+	switch e := r.failure; {
+	case e != nil && e.State != "" && len(e.Message) <= maxMessage && !strings.ContainsFunc(e.Message, func(c rune) bool { return c < ' ' || c > '~' }):
+		return appendQuery(nil, c.primary.Capabilities,
+			fmt.Sprintf("SIGNAL SQLSTATE '%s' SET MYSQL_ERRNO = %d, MESSAGE_TEXT = _utf8mb4 X'%X'", e.State, e.Code, e.Message))
+	case e != nil || r.rows:
+		option := byte(1)
+		if c.client.Capabilities.Has(mysqlwire.CapMultiStatements) {
+			option = 0
+		}
+		return []byte{mysql.COM_SET_OPTION, option, 0} // as it is: the answer counts as that to a query
+	}
+	return nil
 }
 
 // beginReadOnly puts the beginning of a READ ONLY transaction ahead of what is sent to the primary next.
@@ -31,9 +53,12 @@ func (c *conn) beginReadOnly() {
 }
 
 // endReadOnly sends what is queued for the primary, and the end of what beginReadOnly began. Whatever was run in it could
-// have ended it by itself, and have written.
-func (c *conn) endReadOnly(learn func(*link, mysqlwire.OK)) error {
+// have ended it by itself, and have written. Behind the end is sent what is behind, nil for nothing.
+func (c *conn) endReadOnly(learn func(*link, mysqlwire.OK), behind []byte) error {
 	c.primary.queue(appendQuery(nil, c.primary.Capabilities, "COMMIT AND NO CHAIN NO RELEASE"))
+	if behind != nil {
+		c.primary.queue(behind)
+	}
 	err := c.consult(c.primary, learn)
 	c.abandon()
 	if err == nil || answered(err) != nil {
@@ -74,7 +99,7 @@ func (c *conn) repeat(r *request) error {
 	}
 	c.beginReadOnly()
 	c.primary.queue(payload)
-	return c.endReadOnly(c.learn)
+	return c.endReadOnly(c.learn, nil)
 }
 
 // mask makes a replica say to SHOW WARNINGS, too, that the transaction is READ ONLY.

@@ -141,10 +141,11 @@ func (c *conn) recall(r *request) error {
 	return nil
 }
 
-// forgetsWarnings is a statement that ends the warnings of the one before, and leaves alone what FOUND_ROWS() tells.
+// forgetsWarnings is a statement that ends the warnings of the one before, which on MariaDB takes a table, and leaves alone
+// what FOUND_ROWS() tells.
 func forgetsWarnings(mariaDB bool) string {
 	if mariaDB {
-		return "DO 0"
+		return "EXPLAIN SELECT 1 FROM information_schema.engines"
 	}
 	return "SET @@SESSION.sql_warnings=@@SESSION.sql_warnings"
 }

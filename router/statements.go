@@ -98,7 +98,7 @@ func (s *scanner) about(st *Statement) {
 func (s *scanner) primary(r Reason, writes bool) Statement {
 	st := Statement{
 		Kind: Primary, Reason: r, Writes: writes || s.writes, Effects: s.effects,
-		NoTables: !s.tables && !writes && (r == ReasonSet || r == ReasonTransaction),
+		NoTables: !s.tables && !writes && (r == ReasonSet || r == ReasonTransaction || r == ReasonDo && s.effects&CallsFunction == 0),
 	}
 	s.about(&st)
 	return st
