@@ -22,9 +22,14 @@ func (r *request) awayFrom(schema string) bool {
 
 // returned notes, at the end of a request, that the client is still to be told that the current schema is that again.
 func (c *conn) returned(l *link, r *request) {
-	if r.awayFrom(c.state.schema) && !r.placed {
+	if r.awayFrom(c.state.schema) && !r.placed && !refusedParameters(r.failure) {
 		c.state.tracking.again, l.returned = true, true
 	}
+}
+
+// refusedParameters reports whether a failure is about the parameters of a statement, which are looked at before it begins.
+func refusedParameters(e *mysqlwire.Error) bool {
+	return e != nil && (e.Code == mysql.ER_WRONG_ARGUMENTS || e.Code == mysql.ER_MALFORMED_PACKET)
 }
 
 // late takes what a server says of the current schema for what is still to be told, if it comes behind a statement that
