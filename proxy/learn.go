@@ -80,7 +80,7 @@ func flushesStatus(sql []byte) bool {
 	return len(words) > 1 && bytes.Equal(words[0], []byte("FLUSH")) && bytes.Contains(bytes.Join(words[1:], nil), []byte("STATUS"))
 }
 
-// setOption notes what COM_SET_OPTION has set, for connections that are opened later.
+// setOption notes what COM_SET_OPTION has set, for connections that are opened later, and for that to the replica.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_set_option.html
 func (c *conn) setOption(payload []byte) {
 	if len(payload) < 3 {
@@ -91,6 +91,9 @@ func (c *conn) setOption(payload []byte) {
 		caps &^= mysqlwire.CapMultiStatements
 	}
 	c.client.Capabilities, c.login.Capabilities = caps, caps
+	if c.replica != nil && !c.replica.dead {
+		c.replica.queue(payload[:3])
+	}
 }
 
 // obscure are the effects with which a statement may commit, or fail after it has committed.
