@@ -52,10 +52,13 @@ func (c *conn) beginReadOnly() {
 	c.primary.queue(appendQuery(nil, c.primary.Capabilities, "START TRANSACTION READ ONLY"))
 }
 
+// endsTransaction ends one, whatever completion_type says.
+const endsTransaction = "COMMIT AND NO CHAIN NO RELEASE"
+
 // endReadOnly sends what is queued for the primary, and the end of what beginReadOnly began. Whatever was run in it could
 // have ended it by itself, and have written. Behind the end is sent what is behind, nil for nothing.
 func (c *conn) endReadOnly(learn func(*link, mysqlwire.OK), behind []byte) error {
-	c.primary.queue(appendQuery(nil, c.primary.Capabilities, "COMMIT AND NO CHAIN NO RELEASE"))
+	c.primary.queue(appendQuery(nil, c.primary.Capabilities, endsTransaction))
 	if behind != nil {
 		c.primary.queue(behind)
 	}

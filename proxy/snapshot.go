@@ -126,7 +126,7 @@ func aboutConnection(st router.Statement) bool {
 func (c *conn) endSnapshot() error {
 	l := c.replica
 	c.snapshot.end()
-	l.queue(appendQuery(nil, l.Capabilities, "COMMIT"))
+	l.queue(appendQuery(nil, l.Capabilities, endsTransaction))
 	if err := c.consult(l, c.learn); err != nil {
 		c.dropReplica()
 	}

@@ -23,7 +23,7 @@ func snapshotServer(s *scriptedServer, more map[string]fakeserver.Handler) {
 		switch word {
 		case "START":
 			open[c] = true
-		case "COMMIT":
+		case "COMMIT", endsTransaction:
 			open[c] = strings.HasSuffix(cmd.SQL, "CHAIN")
 		case "SELECT", "SHOW":
 			if open[c] {
@@ -72,11 +72,11 @@ func TestSnapshotMoves(t *testing.T) {
 		sql     string
 		left    []string // what the replica was sent
 	}{
-		{"a statement that needs the primary", nil, "SELECT a FROM t FOR UPDATE", []string{beginReadOnly, "COMMIT"}},
+		{"a statement that needs the primary", nil, "SELECT a FROM t FOR UPDATE", []string{beginReadOnly, endsTransaction}},
 		{"the replica is lost", map[string]fakeserver.Handler{"SELECT a FROM t": hangingUp("SELECT a FROM t")}, "SELECT a FROM t",
 			[]string{beginReadOnly, "SELECT a FROM t"}},
 		{"the replica refuses", map[string]fakeserver.Handler{"SELECT a FROM t": refusing("SELECT a FROM t", mysql.ER_NO_SUCH_TABLE)},
-			"SELECT a FROM t", []string{beginReadOnly, "SELECT a FROM t", "COMMIT"}},
+			"SELECT a FROM t", []string{beginReadOnly, "SELECT a FROM t", endsTransaction}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := startRig(t, rigOptions{replicas: 1})
@@ -118,7 +118,7 @@ func TestSnapshotEndsImplicitly(t *testing.T) {
 	c.ok(beginReadOnly)
 	c.from(r.replicas[0], "SELECT a FROM t")
 	c.ok("CREATE TABLE u (a INT)")
-	r.replicas[0].wantSent(beginReadOnly, "SELECT a FROM t", "COMMIT")
+	r.replicas[0].wantSent(beginReadOnly, "SELECT a FROM t", endsTransaction)
 	r.primary.wantSent(beginReadOnly, "CREATE TABLE u (a INT)")
 	c.ok(beginReadOnly)
 	c.from(r.primary, "SELECT a FROM t")
