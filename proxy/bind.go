@@ -76,7 +76,7 @@ func (c *conn) prepareOn(l *link, st *statement) error {
 		l.queue(append([]byte{mysql.COM_INIT_DB}, st.schema...))
 	}
 	if then != now {
-		l.queue(appendSet(nil, l.Capabilities, then.variables()))
+		l.queue(appendSet(nil, l.Capabilities, then.variables(), then.named))
 	}
 	if err := l.write(nil); err != nil {
 		return c.bindFailed(l, err)
@@ -91,7 +91,7 @@ func (c *conn) prepareOn(l *link, st *statement) error {
 		l.queue(append([]byte{mysql.COM_INIT_DB}, schema...))
 	}
 	if then != now {
-		l.queue(appendSet(nil, l.Capabilities, now.variables()))
+		l.queue(appendSet(nil, l.Capabilities, now.variables(), now.named))
 	}
 	return err
 }

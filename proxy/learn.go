@@ -240,6 +240,9 @@ func (c *conn) learnVariable(l *link, name, value []byte) {
 		c.request.named = true
 		c.request.blurred = c.request.blurred || alike(string(name)) && l.Blurs()
 		c.state.setVariable(string(name), string(value))
+		if string(name) == collationConnection && !l.Blurs() {
+			c.state.collates, c.state.renamed = false, false // it is known, and not the one of SET NAMES
+		}
 	}
 }
 

@@ -44,7 +44,10 @@ func (c *conn) learnSilentOf(l *link) error {
 
 // asked notes that what was not reported was asked for.
 func (s *state) asked(l *link) {
-	s.collates, s.blurred = false, nil
+	if s.renamed && s.collates && s.variable("character_set_connection") == s.variable("character_set_results") {
+		s.setNamed(s.variable(collationConnection))
+	}
+	s.collates, s.renamed, s.blurred = false, false, nil
 	l.version = s.version // it has that already
 }
 

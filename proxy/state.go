@@ -28,6 +28,8 @@ type state struct {
 	held    holds             // state that no other connection can be told
 	// collates: the character set of the connection was set, perhaps with a collation, which servers do not report
 	collates bool
+	renamed  bool     // and that for results, as SET NAMES does
+	named    string   // the collation of SET NAMES; "" is that of the character set, or of the login
 	blurred  []string // variables that may have been set, and that MariaDB has not reported by their names: see alike.go
 	once     bool     // SET TRANSACTION was given for the next transaction
 	pending  bool     // and the primary has said so, and not yet that a transaction has used it: not every statement does
@@ -66,16 +68,19 @@ func (s *state) reset(primary *backend.Conn) {
 }
 
 // reading is what of the state changes how a server reads a text. An empty collation is that of the character set.
-type reading struct{ client, connection, results, collation, mode string }
+type reading struct{ client, connection, results, collation, named, mode string }
 
 func (s *state) reading() reading {
 	r := reading{
 		client: s.variable("character_set_client"), connection: s.variable("character_set_connection"),
 		results: s.variable("character_set_results"), collation: s.variable("collation_connection"),
-		mode: s.variable("sql_mode"),
+		named: s.named, mode: s.variable("sql_mode"),
 	}
 	if s.collates {
 		r.collation = "" // what is known of it is of the character set before
+	}
+	if _, set := s.vars["character_set_results"]; !set {
+		r.named = s.base.Get(collationConnection)
 	}
 	return r
 }
@@ -173,8 +178,12 @@ func (s *state) setVariable(name, value string) {
 		s.hold(heldUnknown)
 		return
 	}
-	if name == "character_set_connection" {
+	switch name {
+	case "character_set_connection":
 		s.collates = true
+	case "character_set_results":
+		s.renamed = true
+		s.setNamed("")
 	}
 	if old, ok := s.vars[name]; ok && old == value {
 		return
@@ -184,6 +193,14 @@ func (s *state) setVariable(name, value string) {
 	}
 	s.vars[name] = value
 	s.version++
+}
+
+// setNamed records the collation of SET NAMES.
+func (s *state) setNamed(collation string) {
+	if s.named != collation {
+		s.named = collation
+		s.version++
+	}
 }
 
 // observes records that the server does, or does no longer, what this variable turns on: none of that can be had elsewhere.
@@ -262,7 +279,7 @@ func (s *state) replays(l *link) {
 		vars = differing
 	}
 	if len(vars) > 0 {
-		l.queue(appendSet(nil, l.Capabilities, vars))
+		l.queue(appendSet(nil, l.Capabilities, vars, s.named))
 	}
 	l.version = s.version
 }

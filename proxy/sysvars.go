@@ -39,12 +39,12 @@ func replayOf(name string) replay {
 	return replaySet
 }
 
-// appendSet appends the SET statement that tells a server the values of variables. Character sets come last, so that the
-// statement is read in the set in which the server expects it.
-func appendSet(dst []byte, caps mysqlwire.Capability, vars map[string]string) []byte {
+// appendSet appends the SET statement that tells a server the values of variables, and the collation of SET NAMES, if any.
+// Character sets come last, so that the statement is read in the set in which the server expects it.
+func appendSet(dst []byte, caps mysqlwire.Capability, vars map[string]string, named string) []byte {
 	dst = appendQuery(dst, caps, "SET ")
 	start := len(dst)
-	names, sets := namesOf(vars)
+	names, sets := namesOf(vars, named)
 	for order := range 4 {
 		if names != "" && order == orderOfNames {
 			dst = append(comma(dst, start), names...)
@@ -69,28 +69,29 @@ func comma(dst []byte, start int) []byte {
 	return dst
 }
 
-// namesOf is the NAMES clause for the character sets and the collation in vars, "" if they are not of that kind, and which
-// variables need nothing else then. Only NAMES sets the collation that is in the definitions of result columns.
-func namesOf(vars map[string]string) (names string, sets func(name string) bool) {
-	set, collation := vars["character_set_client"], vars["collation_connection"]
-	switch {
-	case set == "", vars["character_set_results"] != set, strings.ContainsAny(set+collation, `'\`):
+// namesOf is the NAMES clause for the character sets in vars, "" if they are not of that kind, and which variables need
+// nothing else then. Only NAMES sets the collation that is in the definitions of result columns, and SET of the collation
+// of the connection does not change that one.
+func namesOf(vars map[string]string, named string) (names string, sets func(name string) bool) {
+	set, connection := vars["character_set_client"], vars["character_set_connection"]
+	if set == "" || connection == "" || vars["character_set_results"] != set || strings.ContainsAny(set+named, `'\`) {
 		return "", func(string) bool { return false }
-	case vars["character_set_connection"] != set:
-		return "NAMES '" + set + "'", func(name string) bool { return name == "character_set_client" || name == "character_set_results" }
-	case collation == "":
-		return "NAMES '" + set + "'", inNames
 	}
-	return "NAMES '" + set + "' COLLATE '" + collation + "'", inNames
-}
-
-// inNames reports whether NAMES sets this variable.
-func inNames(name string) bool {
-	switch name {
-	case "character_set_client", "character_set_connection", "character_set_results", "collation_connection":
-		return true
+	names = "NAMES '" + set + "'"
+	if named != "" {
+		names += " COLLATE '" + named + "'"
 	}
-	return false
+	return names, func(name string) bool {
+		switch name {
+		case "character_set_client", "character_set_results":
+			return true
+		case "character_set_connection":
+			return connection == set
+		case collationConnection:
+			return connection == set && vars[name] == named
+		}
+		return false
+	}
 }
 
 // limitJoins records what a report of max_join_size says of sql_big_selects, which follows it and is not reported for that.

@@ -46,7 +46,15 @@ func TestAppendSet(t *testing.T) {
 			"@@SESSION.a='x',@@SESSION.character_set_client='latin1',@@SESSION.collation_connection='utf8mb4_bin'"},
 		{"NAMES", "character_set_client=latin1 character_set_connection=latin1 character_set_results=latin1", "NAMES 'latin1'"},
 		{"NAMES and a collation", "character_set_client=latin1 character_set_connection=latin1 character_set_results=latin1 collation_connection=latin1_bin a=1",
+			"@@SESSION.a=1,NAMES 'latin1',@@SESSION.collation_connection='latin1_bin'"},
+		{"NAMES with a collation", "character_set_client=latin1 character_set_connection=latin1 character_set_results=latin1 collation_connection=latin1_bin a=1 NAMES=latin1_bin",
 			"@@SESSION.a=1,NAMES 'latin1' COLLATE 'latin1_bin'"},
+		{"NAMES with another collation", "character_set_client=latin1 character_set_connection=latin1 character_set_results=latin1 collation_connection=utf8mb4_bin NAMES=latin1_bin",
+			"NAMES 'latin1' COLLATE 'latin1_bin',@@SESSION.collation_connection='utf8mb4_bin'"},
+		{"NAMES and another set", "character_set_client=latin1 character_set_connection=utf8mb4 character_set_results=latin1 NAMES=latin1_bin",
+			"NAMES 'latin1' COLLATE 'latin1_bin',@@SESSION.character_set_connection='utf8mb4'"},
+		{"not NAMES", "character_set_client=latin1 character_set_results=latin1",
+			"@@SESSION.character_set_client='latin1',@@SESSION.character_set_results='latin1'"},
 		{"what NAMES does not set", "character_set_client=latin1 character_set_connection=latin1 character_set_results=latin1 character_set_server=ascii",
 			"NAMES 'latin1',@@SESSION.character_set_server='ascii'"},
 		{"different sets", "character_set_client=latin1 character_set_results=",
@@ -59,12 +67,14 @@ func TestAppendSet(t *testing.T) {
 		}
 		sorted := func(s string) []string { // within one order, variables come as they like
 			parts := strings.Split(s, ",")
-			if tt.name == "different sets" {
+			if tt.name == "different sets" || tt.name == "not NAMES" {
 				slices.Sort(parts)
 			}
 			return parts
 		}
-		got := string(appendSet(nil, 0, vars))
+		named := vars["NAMES"]
+		delete(vars, "NAMES")
+		got := string(appendSet(nil, 0, vars, named))
 		if !slices.Equal(sorted(strings.TrimPrefix(got, "\x03SET ")), sorted(tt.want)) {
 			t.Errorf("%s: got %q, want %q", tt.name, got, tt.want)
 		}
