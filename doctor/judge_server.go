@@ -103,6 +103,10 @@ func lookTracking(e *examination, c *chart) []remark {
 	if c.tracked {
 		return nil
 	}
+	if names, ok := c.variable("session_track_system_variables"); ok && names == "" && c.mariaDB {
+		return []remark{is(e.withoutGTID(), "take session_track_system_variables out of its option files, and set it to DEFAULT with SET GLOBAL",
+			"session_track_system_variables is empty, and no session can turn it on: all reads stay on the primary")}
+	}
 	return []remark{is(e.withoutGTID(), "use a newer server, or one that announces CLIENT_SESSION_TRACK",
 		"it does not report GTIDs and changes of the session, so that a write holds its session's reads for the window")}
 }

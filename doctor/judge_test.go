@@ -106,6 +106,7 @@ var brokenSetups = []struct {
 		p.grants = append(p.grants, "GRANT SELECT, INSERT ON `app`.* TO `monitor`@`%`", "GRANT SELECT ON `performance_schema`.* TO `monitor`@`%`", "GRANT `r`@`%` TO `monitor`@`%`")
 	}, "warning" + primary + "privileges", "SELECT ON app.*, INSERT ON app.*", false},
 	{"no tracking", func(_ *examination, p, _ *chart) { p.tracked = false }, "warning" + primary + "tracking", "window", false},
+	{"tracking turned off", func(_ *examination, p, _ *chart) { p.tracked = false; set(p, "session_track_system_variables", "") }, "warning" + primary + "tracking", "stay on the primary", true},
 	{"no tracking, mode gtid", func(e *examination, p, _ *chart) { p.tracked = false; e.options.GTIDOnly = true }, "error" + primary + "tracking", "window", false},
 	{"GTIDs off", func(_ *examination, p, r *chart) { set(p, "gtid_mode", "OFF"); set(r, "gtid_mode", "OFF") }, "warning" + primary + "gtid,warning" + replica + "gtid", "gtid_mode is OFF", false},
 	{"GTIDs off, and no position", func(_ *examination, p, r *chart) {

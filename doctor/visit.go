@@ -17,7 +17,7 @@ var variableNames = []string{
 	// who it is and what it lets through
 	"server_id", "server_uuid", "read_only", "super_read_only",
 	// what is proof
-	"gtid_mode", "enforce_gtid_consistency", "gtid_strict_mode", "log_bin", "binlog_format",
+	"session_track_system_variables", "gtid_mode", "enforce_gtid_consistency", "gtid_strict_mode", "log_bin", "binlog_format",
 	// how it replicates
 	"replica_skip_errors", "slave_skip_errors", "replica_exec_mode", "slave_exec_mode", "replica_parallel_workers", "slave_parallel_workers",
 	"replica_preserve_commit_order", "slave_preserve_commit_order",
@@ -61,7 +61,7 @@ func visit(ctx context.Context, server backend.ServerConfig, role backend.Role, 
 // login is how the doctor logs in: as the monitor does.
 func login(account backend.Account, address string) backend.Login {
 	return backend.Login{
-		User: account.User, Password: account.Password, Collation: 45, // utf8mb4_general_ci, which every server has
+		User: account.User, Password: account.Password, Collation: mysqlwire.CollationUTF8MB4,
 		Attributes: mysqlwire.AppendAttribute(nil, "program_name", "stickyproxy check"),
 		TLS:        !strings.HasPrefix(address, "unix:"),
 	}
