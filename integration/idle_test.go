@@ -73,3 +73,32 @@ func inUse() uint64 {
 	runtime.ReadMemStats(&m)
 	return m.HeapInuse + m.StackInuse
 }
+
+// A client that goes without COM_QUIT is counted by the primary, as it is directly.
+func TestAbortedClients(t *testing.T) {
+	clustertest.EachEngine(t, func(t *testing.T, e mysqltest.Engine) {
+		p := sharedRig(t, e)
+		observer := p.connectTo(p.cluster.Primary.Addr())
+		aborted := func() (name string, n int) {
+			if err := observer.QueryRowContext(p.ctx, "SHOW GLOBAL STATUS LIKE 'Aborted_clients'").Scan(&name, &n); err != nil {
+				t.Fatal(err)
+			}
+			return name, n
+		}
+		_, before := aborted()
+		c := dialRaw(t, p.addr)
+		if err := c.login(p.account, newCaps, "app"); err != nil {
+			t.Fatal(err)
+		}
+		c.query("SELECT 1")
+		if err := c.conn.Close(); err != nil {
+			t.Fatal(err)
+		}
+		deadline := time.Now().Add(time.Minute)
+		for _, n := aborted(); n == before; _, n = aborted() {
+			if time.Now().After(deadline) {
+				t.Fatal("the client is not counted")
+			}
+		}
+	})
+}

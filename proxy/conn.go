@@ -194,8 +194,12 @@ func (c *conn) wait() error {
 	return errDrained
 }
 
-// unreadable ends a connection whose next command could not be read.
+// unreadable ends a connection whose next command could not be read. Where the client has gone without a word, or was silent
+// for too long, so does its connection to the primary: servers count that (Aborted_clients), and log it.
 func (c *conn) unreadable(err error) error {
+	if !c.turn.draining() {
+		c.primary.dead = true
+	}
 	switch {
 	case errors.Is(err, errOutOfOrder):
 		_ = c.tell(1, errPacketOrder) // it may be gone

@@ -85,6 +85,9 @@ type statements struct {
 // they know the id. https://mariadb.com/kb/en/com_stmt_execute/
 const latestStatement = 1<<32 - 1
 
+// maxSkipped is by how many ids a statement's may be ahead of the one before.
+const maxSkipped = 1 << 10
+
 // add makes room for one more and returns it; nil if there are too many.
 func (s *statements) add() *statement {
 	if len(s.byID) >= maxStatements {
@@ -203,6 +206,10 @@ func (c *conn) prepared(l *link, r *request, payload []byte) error {
 	st := r.making
 	st.params, st.columns, r.warnings = p.Params, p.Columns, p.Warnings
 	*st.on(l) = remote{link: l, id: p.ID}
+	if ahead := p.ID - st.id; ahead < maxSkipped { // servers count failed ones, too, and those that they prepare anew
+		st.id = p.ID
+		c.statements.last = st.id
+	}
 	c.statements.byID[st.id], c.statements.latest = st, st
 	binary.LittleEndian.PutUint32(payload[1:], st.id)
 	return nil
