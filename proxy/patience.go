@@ -12,7 +12,7 @@ import (
 
 // How those who guess passwords are slowed down.
 const (
-	freeFailures   = 5                      // failed logins in a row from one address that cost nothing
+	freeFailures   = 100                    // failed logins in a row from one address that cost nothing, as max_connect_errors is for other failures
 	firstDelay     = 250 * time.Millisecond // of the answer to the next one; it doubles with each
 	maxDelay       = 4 * time.Second
 	forgetFailures = time.Minute // after the last one

@@ -27,23 +27,23 @@ func took(p *patience, at netip.Prefix) time.Duration {
 func TestPatience(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPatience(time.Now)
-		row := func(want ...time.Duration) {
+		row := func(behind ...time.Duration) {
 			t.Helper()
-			for i, w := range want {
+			for i, w := range append(make([]time.Duration, freeFailures), behind...) {
 				if got := took(p, somewhere); got != w {
 					t.Errorf("failure %d: got %v, want %v", i+1, got, w)
 				}
 			}
 		}
 		const ms = time.Millisecond
-		row(0, 0, 0, 0, 0, 250*ms, 500*ms, 1000*ms, 2000*ms, 4000*ms, 4000*ms)
+		row(250*ms, 500*ms, 1000*ms, 2000*ms, 4000*ms, 4000*ms)
 		if got := took(p, nearby); got != 0 {
 			t.Errorf("another address waits for %v", got)
 		}
 		p.succeeded(somewhere)
-		row(0, 0, 0, 0, 0, 250*ms)
+		row(250*ms)
 		<-time.After(forgetFailures)
-		row(0, 0, 0, 0, 0, 250*ms)
+		row(250*ms)
 	})
 }
 
