@@ -41,9 +41,9 @@ func TestPatience(t *testing.T) {
 			t.Errorf("another address waits for %v", got)
 		}
 		p.succeeded(somewhere)
-		row(250*ms)
+		row(250 * ms)
 		<-time.After(forgetFailures)
-		row(250*ms)
+		row(250 * ms)
 	})
 }
 
