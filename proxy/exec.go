@@ -5,6 +5,7 @@ import (
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
+	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/gtid"
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 	"github.com/stickyproxy/stickyproxy/router"
@@ -67,52 +68,35 @@ func (c *conn) attempt(r *request) (*link, error) {
 	var tried uint64
 	for {
 		d := c.decide(r, snap, tried)
-		r.reason = d.Reason
 		if d.Replica < 0 {
 			if newer := c.sooner(r, snap, d.Reason); newer != nil {
 				snap = newer
 				continue
 			}
 			newer, full := c.enter(r, snap, d.Reason)
-			switch {
-			case full != nil:
-				c.waited(r, false)
-				return nil, c.answer(full)
-			case newer != nil:
+			if newer != nil {
 				snap = newer
 				continue
 			}
-			c.waited(r, false)
-			return c.onPrimary(r)
-		}
-		if r.code == mysql.COM_STMT_PREPARE && c.state.unasked() && c.counted {
-			r.reason = router.ReasonUnknownState // the question would have ROW_COUNT() say 0
-			return c.onPrimary(r)
-		}
-		if len(c.state.blurred) > 0 {
-			if learned, err := c.sharpen(); err != nil {
-				return nil, err
-			} else if learned {
-				continue
+			if full != nil {
+				c.waited(r, false)
+				return nil, c.answer(full)
 			}
-			r.reason = router.ReasonUnknownState
-			return c.onPrimary(r)
+			return c.stay(r, d.Reason)
 		}
-		if hidden, err := c.hidesState(r); err != nil {
+		why, learned, err := c.objection(r, snap, d.Replica)
+		switch {
+		case err != nil:
 			return nil, err
-		} else if hidden {
-			r.reason = router.ReasonUnknownFunction
-			return c.onPrimary(r)
+		case learned:
+			continue
+		case why != router.ReasonNone:
+			return c.stay(r, why)
 		}
 		c.leave(r) // it has waited for a place there, and needs none now
-		if l := c.replica; l != nil && !l.is(snap.Servers[d.Replica], snap.Replicas[d.Replica].Incarnation) &&
-			!l.dead && c.statements.cursorOn(l) {
-			r.reason = router.ReasonOpenCursor // it would be lost with the connection to this replica
-			return c.onPrimary(r)
-		}
 		c.waited(r, true)
-		r.movable = true
-		err := c.onReplica(r, snap, d.Replica)
+		r.reason, r.movable = d.Reason, true
+		err = c.onReplica(r, snap, d.Replica)
 		if err == nil {
 			return c.replica, nil
 		}
@@ -120,20 +104,53 @@ func (c *conn) attempt(r *request) (*link, error) {
 		if !errors.As(err, &again) {
 			return nil, err
 		}
-		if errors.Is(err, errOtherLimit) {
-			r.reason = router.ReasonServerFunction
-			return c.onPrimary(r)
-		}
-		if f := c.srv.trace.Retried; f != nil {
-			f(again.refused)
-		}
-		if again.refused {
-			c.remember(r, again.err)
-			r.reason = router.ReasonReplicaRefused
-			return c.onPrimary(r)
+		if why := c.verdict(r, again); why != router.ReasonNone {
+			return c.stay(r, why)
 		}
 		tried |= 1 << min(d.Replica, 63)
 	}
+}
+
+// stay runs a request on the primary.
+func (c *conn) stay(r *request, why router.Reason) (*link, error) {
+	r.reason = why
+	c.waited(r, false)
+	return c.onPrimary(r)
+}
+
+// objection is what speaks against replica i and is only looked at for a request that would run there, because it
+// may take a question to the primary. Learned says that the answer may change what was decided.
+func (c *conn) objection(r *request, snap *backend.Snapshot, i int) (why router.Reason, learned bool, err error) {
+	if r.code == mysql.COM_STMT_PREPARE && c.state.unasked() && c.counted {
+		return router.ReasonUnknownState, false, nil // the question would have ROW_COUNT() say 0
+	}
+	if len(c.state.blurred) > 0 {
+		learned, err := c.sharpen()
+		return router.ReasonUnknownState, learned, err
+	}
+	if hidden, err := c.hidesState(r); hidden || err != nil {
+		return router.ReasonUnknownFunction, false, err
+	}
+	if l := c.replica; l != nil && !l.is(snap.Servers[i], snap.Replicas[i].Incarnation) && !l.dead && c.statements.cursorOn(l) {
+		return router.ReasonOpenCursor, false, nil // it would be lost with the connection to this replica
+	}
+	return router.ReasonNone, false, nil
+}
+
+// verdict is why a request that a replica did not serve belongs on the primary, ReasonNone if another replica may
+// serve it.
+func (c *conn) verdict(r *request, again elsewhere) router.Reason {
+	if errors.Is(again.err, errOtherLimit) {
+		return router.ReasonServerFunction
+	}
+	if f := c.srv.trace.Retried; f != nil {
+		f(again.refused)
+	}
+	if again.refused {
+		c.remember(r, again.err)
+		return router.ReasonReplicaRefused
+	}
+	return router.ReasonNone
 }
 
 // follow runs a request that belongs to what went before it: a READ ONLY transaction on a replica, or a question
