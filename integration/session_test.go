@@ -58,3 +58,24 @@ func TestScopeGlobal(t *testing.T) {
 		reader.wants(readT, "2", true)
 	})
 }
+
+// What a session writes with sql_log_bin off never gets to a replica, however far that one is. Its connections read on
+// the primary for the window; the one that wrote, until it is reset.
+func TestUnloggedWriteOfSession(t *testing.T) {
+	clustertest.EachEngine(t, func(t *testing.T, e mysqltest.Engine) {
+		p := transactionRig(t, e, withSessions(t, proxy.ScopeSession))
+		const mine, readU = "connectionAttributes=sticky_session:mine", "SELECT COUNT(*) FROM u"
+		privilege := map[mysqltest.Engine]string{mysqltest.MySQL: "SESSION_VARIABLES_ADMIN", mysqltest.MariaDB: "BINLOG ADMIN"}[e]
+		p.primary("CREATE TABLE app.u (id INT PRIMARY KEY); GRANT " + privilege + " ON *.* TO app")
+		defer p.primary("DROP TABLE app.u; REVOKE " + privilege + " ON *.* FROM app")
+		writer, reader := p.connect(mine), p.connect(mine)
+		p.waitFresh()
+		reader.wants(readU, "0", true)
+		writer.exec("SET sql_log_bin = 0")
+		writer.exec("INSERT INTO u VALUES (1)")
+		writer.exec("SET sql_log_bin = 1")
+		p.waitFresh()
+		reader.wants(readU, "1", false)
+		writer.wants(readU, "1", false)
+	})
+}

@@ -136,7 +136,8 @@ func (c *conn) endWrite(l *link, r *request) (nothing bool) {
 		return true
 	}
 	hidden := c.primary.MariaDB && (r.class.Multi || r.class.Effects.Any(opaque)) || // it reports the last GTID only
-		r.xaUnread || r.inXA && r.class.Effects.Any(opaque) // it may have prepared a branch
+		r.xaUnread || r.inXA && r.class.Effects.Any(opaque) || // it may have prepared a branch
+		c.state.held&heldUnlogged != 0 // no replica will ever have it, whatever position it reaches
 	w := c.pins.end(c.srv.now(), failed || hidden || r.untold, c.mode != router.Window && !hidden && c.givesGTIDs(l))
 	c.branchDecided(r, w, true)
 	c.srv.o.Fleet.Wrote()
