@@ -2,6 +2,7 @@ package doctor
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -144,17 +145,25 @@ func (e *examination) follows(c *chart) string {
 // filters are the columns of the replication status that say that only a part is replicated.
 var filters = []string{
 	"Replicate_Do_DB", "Replicate_Ignore_DB", "Replicate_Do_Table", "Replicate_Ignore_Table", "Replicate_Wild_Do_Table", "Replicate_Wild_Ignore_Table",
+	"Replicate_Rewrite_DB", "Replicate_Do_Domain_Ids", "Replicate_Ignore_Domain_Ids",
 }
 
 // lookComplete looks for what makes a GTID count as executed although the write is not there: no answer to a read
 // could tell.
-func lookComplete(_ *examination, c *chart) (list []remark) {
+func lookComplete(e *examination, c *chart) (list []remark) {
 	for _, s := range c.streams {
 		for _, column := range filters {
 			if s[column] != "" {
 				list = append(list, is(Error, "remove the filter, or take the replica off the list", "%s is %s: writes count as executed that are not there", strings.ToLower(column), s[column]))
 			}
 		}
+		if id := e.primary.variables["server_id"]; slices.Contains(strings.Split(s["Replicate_Ignore_Server_Ids"], ", "), id) {
+			list = append(list, is(Error, "take the id off IGNORE_SERVER_IDS", "it leaves out what the primary writes (replicate_ignore_server_ids has its server_id, %s)", id))
+		}
+	}
+	if v, ok := c.variable("replicate_events_marked_for_skip"); ok && v != "REPLICATE" {
+		list = append(list, is(Warning, "SET GLOBAL replicate_events_marked_for_skip=REPLICATE",
+			"it leaves out what is written with skip_replication on (replicate_events_marked_for_skip is %s): such writes count as executed that are not there", v))
 	}
 	if v, _ := c.variable("replica_skip_errors", "slave_skip_errors"); v != "" && v != "OFF" {
 		list = append(list, is(Error, "set replica_skip_errors=OFF (slave_skip_errors on older servers) and rebuild it if it has skipped any",

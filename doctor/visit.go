@@ -20,7 +20,7 @@ var variableNames = []string{
 	"session_track_system_variables", "gtid_mode", "enforce_gtid_consistency", "gtid_strict_mode", "log_bin", "binlog_format",
 	// how it replicates
 	"replica_skip_errors", "slave_skip_errors", "replica_exec_mode", "slave_exec_mode", "replica_parallel_workers", "slave_parallel_workers",
-	"replica_preserve_commit_order", "slave_preserve_commit_order",
+	"replica_preserve_commit_order", "slave_preserve_commit_order", "replicate_events_marked_for_skip",
 	// what a statement means
 	"sql_mode", "collation_server", "time_zone", "system_time_zone", "lower_case_table_names", "transaction_isolation", "tx_isolation",
 	"group_concat_max_len", "default_week_format", "div_precision_increment", "lc_time_names", "sql_select_limit", "max_sort_length",
