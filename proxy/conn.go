@@ -187,7 +187,7 @@ func (c *conn) wait() error {
 	if p := c.state.patience; p != 0 && p < shortPatience {
 		now = time.Now()
 	}
-	if c.turn.end(quiet, c.state.patience, now) {
+	if c.turn.end(c.nc, quiet, c.state.patience, now) {
 		return nil
 	}
 	_ = c.tell(0, errShutdown) // it may be gone

@@ -24,7 +24,7 @@ func (c *conn) dump(r *request) error {
 	if refusal := c.noPrimary(); refusal != nil {
 		return c.answer(refusal)
 	}
-	if !c.turn.end(true, 0, time.Time{}) {
+	if !c.turn.end(c.nc, true, 0, time.Time{}) {
 		_ = c.tell(c.seq+1, errShutdown) // it may be gone
 		return errDrained
 	}

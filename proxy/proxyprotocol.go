@@ -146,6 +146,14 @@ func (f *forwarded) SyscallConn() (syscall.RawConn, error) {
 	return nil, errors.ErrUnsupported
 }
 
+// SetLinger says what happens to the socket when it is closed, where that can be said.
+func (f *forwarded) SetLinger(seconds int) error {
+	if c, ok := f.Conn.(interface{ SetLinger(int) error }); ok {
+		return c.SetLinger(seconds)
+	}
+	return errors.ErrUnsupported
+}
+
 // CloseWrite tells the client that nothing more comes, where that can be told.
 func (f *forwarded) CloseWrite() error {
 	if c, ok := f.Conn.(interface{ CloseWrite() error }); ok {

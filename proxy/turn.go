@@ -17,21 +17,23 @@ type turn struct {
 	expired bool
 
 	patience time.Duration // how long the wait may take, 0: no limit
+	limited  bool          // it has a deadline for that, and expire need not look
 	waits    uint64        // how many there were
 	seen     uint64        // the wait that since is the beginning of
 	since    time.Time
 	asked    uint64 // the wait before the command that was being served when long was asked
 }
 
-// end notes that a command was served, and reports whether the connection goes on. The wait for the next one may take
-// as long as patience says; 0 is no limit. It is measured from now, or, if that is zero, from the next call of expire.
-func (t *turn) end(quiet bool, patience time.Duration, now time.Time) bool {
+// end notes that a command was served, and reports whether the connection goes on. The wait on nc for the next one may
+// take as long as patience says; 0 is no limit. It ends at that moment if now is given, which costs a timer; if it is zero,
+// expire finds out.
+func (t *turn) end(nc net.Conn, quiet bool, patience time.Duration, now time.Time) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.waiting, t.quiet, t.patience = true, quiet, patience
 	t.waits++
-	if !now.IsZero() {
-		t.seen, t.since = t.waits, now
+	if t.limited = !now.IsZero(); t.limited {
+		_ = nc.SetReadDeadline(now.Add(patience))
 	}
 	return !quiet || !t.drain
 }
@@ -40,8 +42,8 @@ func (t *turn) end(quiet bool, patience time.Duration, now time.Time) bool {
 func (t *turn) begin(nc net.Conn) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	if t.quiet && t.drain || t.expired {
-		_ = nc.SetReadDeadline(time.Time{}) // stop was a moment late: this command is still served
+	if t.quiet && t.drain || t.expired || t.limited {
+		_ = nc.SetReadDeadline(time.Time{}) // in time, or stop was a moment late: this command is still served
 	}
 	t.waiting, t.quiet = false, false
 }
@@ -52,6 +54,7 @@ func (t *turn) stop(nc net.Conn) {
 	defer t.mu.Unlock()
 	t.drain = true
 	if t.quiet {
+		t.limited = false
 		_ = nc.SetReadDeadline(time.Unix(1, 0)) // a socket that is gone needs no waking
 	}
 }
@@ -68,7 +71,7 @@ func (t *turn) expire(nc net.Conn, now time.Time) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	switch {
-	case !t.waiting || t.patience == 0:
+	case !t.waiting || t.limited || t.patience == 0:
 	case t.seen != t.waits:
 		t.seen, t.since = t.waits, now
 	case now.Sub(t.since) >= t.patience:
@@ -89,9 +92,9 @@ func (t *turn) long() bool {
 	return asked == t.waits
 }
 
-// tooLate reports whether the wait was ended by expire.
+// tooLate reports whether a wait that a deadline has ended took too long.
 func (t *turn) tooLate() bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	return t.expired
+	return t.expired || t.limited
 }

@@ -44,7 +44,7 @@ func TestTurn(t *testing.T) {
 				case 's':
 					turn.stop(&nc)
 				default:
-					if turn.end(step == 'q', 0, time.Time{}) {
+					if turn.end(&nc, step == 'q', 0, time.Time{}) {
 						goes += "+"
 					} else {
 						goes += "-"
@@ -75,7 +75,7 @@ func TestTurnExpires(t *testing.T) {
 	for _, tt := range []struct {
 		name     string
 		patience time.Duration
-		steps    string // e: end of a command, E: the same, at a known time, b: begin of one, 0 to 9: a look, at that second
+		steps    string // e: end of a command, b: begin of one, 0 to 9: a look, at that second
 		want     bool
 	}{
 		{"no limit", 0, "e09", false},
@@ -84,8 +84,6 @@ func TestTurnExpires(t *testing.T) {
 		{"a command in between", 3 * time.Second, "e0be24", false},
 		{"in a command", 3 * time.Second, "eb09", false},
 		{"measured from the first look", 3 * time.Second, "e57", false},
-		{"measured from the end", 3 * time.Second, "E3", true},
-		{"in time from the end", 3 * time.Second, "E2", false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var turn turn
@@ -93,9 +91,7 @@ func TestTurnExpires(t *testing.T) {
 			for _, step := range tt.steps {
 				switch step {
 				case 'e':
-					turn.end(false, tt.patience, time.Time{})
-				case 'E':
-					turn.end(false, tt.patience, start)
+					turn.end(&nc, false, tt.patience, time.Time{})
 				case 'b':
 					turn.begin(&nc)
 				default:
@@ -106,5 +102,30 @@ func TestTurnExpires(t *testing.T) {
 				t.Errorf("expired %v, deadlines %v", got, nc.set)
 			}
 		})
+	}
+}
+
+// A wait that began at a known time has a deadline, which does not outlive it, and is not that of a shutdown.
+func TestTurnLimited(t *testing.T) {
+	var turn turn
+	var nc deadlines
+	start := time.Unix(1000, 0)
+	turn.end(&nc, true, 3*time.Second, start)
+	turn.expire(&nc, start.Add(time.Hour))
+	if !turn.tooLate() || len(nc.set) != 1 || !nc.set[0].Equal(start.Add(3*time.Second)) {
+		t.Errorf("too late %v, deadlines %v", turn.tooLate(), nc.set)
+	}
+	turn.begin(&nc)
+	if len(nc.set) != 2 || !nc.set[1].IsZero() {
+		t.Errorf("deadlines in the next command %v", nc.set)
+	}
+	turn.end(&nc, true, 3*time.Second, start)
+	turn.stop(&nc)
+	if turn.tooLate() || !turn.draining() {
+		t.Error("a shutdown is taken for a client that is too late")
+	}
+	turn.end(&nc, true, 0, time.Time{})
+	if turn.tooLate() {
+		t.Error("a limit outlives its wait")
 	}
 }

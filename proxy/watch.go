@@ -11,8 +11,8 @@ import (
 // tell that it is.
 const watchInterval = 500 * time.Millisecond
 
-// shortPatience is a wait_timeout to which watchInterval makes a difference: then the client's idleness is measured from its
-// beginning. Others are spared the question for the time.
+// shortPatience is a wait_timeout to which watchInterval makes a difference: then each wait has a deadline of its own.
+// Others are spared the timer.
 const shortPatience = time.Minute
 
 // watch ends the waits of reads for replicas that are no longer up, until the server ends: those reads run elsewhere.

@@ -66,6 +66,14 @@ func (c *Conn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
+// SetLinger is [net.TCPConn.SetLinger], where there is one.
+func (c *Conn) SetLinger(seconds int) error {
+	if l, ok := c.Conn.(interface{ SetLinger(int) error }); ok {
+		return l.SetLinger(seconds)
+	}
+	return errors.ErrUnsupported
+}
+
 // Read reads once, and waits if there is nothing to read.
 func (c *Conn) Read(p []byte) (int, error) {
 	if len(p) == 0 {
