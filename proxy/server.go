@@ -288,7 +288,7 @@ func (s *Server) serveClient(cl *client, c *conn) {
 	defer c.close()
 	err := c.serve() // it waits here for most of its life: what is on the stack below, idle clients pay for
 	if l, ok := cl.nc.(interface{ SetLinger(int) error }); ok && c.primary.MariaDB && errors.Is(err, errIdle) {
-		_ = l.SetLinger(0) // MariaDB resets the connection then; without TLS or with it, clients look for that
+		_ = l.SetLinger(0) // MariaDB resets the connection then, and drivers tell that from an end
 	}
 	s.logEnd(cl, c, err)
 }
