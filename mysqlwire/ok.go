@@ -1,6 +1,9 @@
 package mysqlwire
 
-import "errors"
+import (
+	"bytes"
+	"errors"
+)
 
 // Status is the set of status flags that ends every result.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/mysql__com_8h.html#a1d854e841086925be1883e4d7b4e8cad
@@ -84,10 +87,20 @@ func (ok *OK) parseTail(b []byte, tracking bool) error {
 	if !tracking || ok.Status&StatusStateChanged == 0 || len(rest) == 0 {
 		return nil
 	}
-	if ok.Session, _, valid = cutLenencBytes(rest); !valid {
+	if ok.Session, _, valid = cutLenencBytes(behindPadding(rest)); !valid {
 		return errShortOK
 	}
 	return nil
+}
+
+// behindPadding is session state without the zeros that MariaDB writes before its length where the characters of the
+// current schema (collation_database) have two bytes at least, as in ucs2, utf16 and utf32. Who takes the first of them for
+// the length finds that nothing has changed.
+func behindPadding(b []byte) []byte {
+	if padded := bytes.TrimLeft(b, "\x00"); len(padded) > 0 {
+		return padded
+	}
+	return b
 }
 
 // Append appends the packet's payload. End is true where it ends rows. Tracking says whether CLIENT_SESSION_TRACK was
