@@ -9,6 +9,7 @@ import (
 
 	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/internal/mysqltest/fakeserver"
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
 	"github.com/stickyproxy/stickyproxy/router"
 )
 
@@ -82,6 +83,30 @@ func TestReadRunsElsewhere(t *testing.T) {
 				t.Errorf("the fleet heard of %d failures, want %d", got, tt.failed)
 			}
 		})
+	}
+}
+
+// A read that fails on a replica while it runs, before the client has seen of it, gets the primary's answer, and
+// what FOUND_ROWS() is about is that.
+func TestReadFailsBehindDefinitions(t *testing.T) {
+	const read = "SELECT a FROM t"
+	for _, caps := range []mysqlwire.Capability{usualClient | mysqlwire.CapDeprecateEOF, usualClient &^ mysqlwire.CapDeprecateEOF} {
+		for _, rows := range [][][]any{nil, {{"1"}, {"2"}}} {
+			r := startRig(t, rigOptions{replicas: 1})
+			r.replicas[0].on(func(c *fakeserver.Conn, cmd fakeserver.Command) error {
+				if cmd.SQL != read {
+					return errDefault
+				}
+				return c.RowsThenError([]string{"a"}, rows, 1814)
+			})
+			c := r.connectAs(caps, "", "")
+			c.from(r.primary, read)
+			c.from(r.primary, "SELECT FOUND_ROWS()")
+			r.replicas[0].wantSent(read)
+
+			r.primary.on(refusing(read, mysql.ER_NO_SUCH_TABLE))
+			c.fails(read, mysql.ER_NO_SUCH_TABLE)
+		}
 	}
 }
 

@@ -224,10 +224,10 @@ func (x *relay) refused(packet []byte) error {
 		x.l.dead = true
 		packet[3] = x.c.seq + 1
 	}
-	if first && x.l.replica && x.r.movable && (unasked || !interruption(x.r.failure.Code)) {
-		x.l.in.Discard(len(packet))
+	if (first || x.unseen()) && x.l.replica && x.r.movable && (unasked || !interruption(x.r.failure.Code)) {
+		x.l.in.Discard(x.settled + len(packet)) // with the definitions, and rows, if it failed behind them
 		err := x.r.failure
-		x.r.failure = nil
+		x.r.failure, x.r.columns = nil, 0
 		return elsewhere{err: err, refused: !unasked}
 	}
 	if x.c.snapshot.open && x.l.replica && refusedAsWrite(x.r.failure.Code) && x.r.failure.Code != errReadOnly.Code {
@@ -239,6 +239,12 @@ func (x *relay) refused(packet []byte) error {
 	}
 	x.pass(len(packet))
 	return nil
+}
+
+// unseen reports whether the client has seen nothing of a response whose first result has not ended: of what ended before,
+// state may have been learned.
+func (x *relay) unseen() bool {
+	return !x.started && !x.r.class.Multi && !x.r.class.Effects.Any(opaque)
 }
 
 // lost says what it means that the server's bytes ended or make no sense.

@@ -93,6 +93,15 @@ func (c *Conn) Rows(columns []string, rows [][]any, more OK) error {
 	return c.Packets(append(packets, c.eofPayload(more))...)
 }
 
+// RowsThenError writes, with one write, a text result that ends with an error packet: what fails while it runs.
+func (c *Conn) RowsThenError(columns []string, rows [][]any, code uint16) error {
+	packets := c.columnPackets(columns)
+	for _, row := range rows {
+		packets = append(packets, textRow(row))
+	}
+	return c.Packets(append(packets, errorPayload(code, "HY000", "failed by script"))...)
+}
+
 // Columns writes the beginning of a result, up to its first row: for handlers that stop or wait
 // between rows. Rows follow with Row or BinaryRow, the end with EOF.
 func (c *Conn) Columns(columns ...string) error { return c.Packets(c.columnPackets(columns)...) }
