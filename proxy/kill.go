@@ -18,10 +18,12 @@ import (
 // kill is a KILL of one connection.
 type kill struct {
 	id    uint64
+	own   bool // the id is CONNECTION_ID()
 	query bool // KILL QUERY: the statement, not the connection
 }
 
-// parseKill reads KILL [CONNECTION | QUERY] id; false for any other form, which is the primary's business.
+// parseKill reads KILL [CONNECTION | QUERY] {id | CONNECTION_ID()}; false for any other form, which is the primary's
+// business.
 // https://dev.mysql.com/doc/refman/en/kill.html
 func parseKill(sql []byte) (k kill, ok bool) {
 	words := strings.Fields(strings.TrimRight(strings.TrimSpace(string(sql)), ";"))
@@ -34,6 +36,9 @@ func parseKill(sql []byte) (k kill, ok bool) {
 	}
 	if len(words) != 1 {
 		return kill{}, false
+	}
+	if k.own = strings.EqualFold(words[0], "CONNECTION_ID()"); k.own {
+		return k, true
 	}
 	id, err := strconv.ParseUint(words[0], 10, 64)
 	k.id = id
@@ -77,7 +82,7 @@ func killsFirst(sql []byte) []router.Part {
 // killPrepared serves the execution of a KILL.
 func (c *conn) killPrepared(r *request) error {
 	k, ok := parseKill(c.boundKill(r))
-	if !ok || c.srv.find(k.id) == nil {
+	if !ok || c.victim(k) == nil {
 		return c.run(r)
 	}
 	r.code, r.stmt = mysql.COM_QUERY, nil // as a text, in which there is the id of the thread instead
@@ -110,7 +115,7 @@ func (c *conn) killCommand(r *request) error {
 // with, and the one that its thread on the primary has, CONNECTION_ID(). Either way its statement may be running on a
 // replica just now. An id of nobody here is the primary's business.
 func (c *conn) kill(r *request, k kill) error {
-	victim := c.srv.find(k.id)
+	victim := c.victim(k)
 	if victim == nil {
 		return c.run(r)
 	}
@@ -128,6 +133,14 @@ func (c *conn) kill(r *request, k kill) error {
 		return err
 	}
 	return errQuit // the server's end of it is gone, and a new one would be another
+}
+
+// victim is the client connection that a KILL hits, nil if it is none of ours.
+func (c *conn) victim(k kill) *conn {
+	if k.own {
+		return c
+	}
+	return c.srv.find(k.id)
 }
 
 // selfKilled reports whether a server answers so to a KILL of the connection that it came on.

@@ -30,10 +30,16 @@ func TestParseKill(t *testing.T) {
 		{"KILL HARD 5", 0, false, false},
 		{"KILL /* x */ 5", 0, false, false},
 		{"KILL -5", 0, false, false},
+		{"KILL CONNECTION_ID() + 1", 0, false, false},
 	} {
 		k, ok := parseKill([]byte(tt.sql))
 		if ok != tt.ok || ok && (k.id != tt.id || k.query != tt.query) {
 			t.Errorf("%q: got %+v, %v", tt.sql, k, ok)
+		}
+	}
+	for _, sql := range []string{"KILL CONNECTION_ID()", "kill connection connection_id();"} {
+		if k, ok := parseKill([]byte(sql)); !ok || !k.own || k.query {
+			t.Errorf("%q: got %+v, %v", sql, k, ok)
 		}
 	}
 }
@@ -197,9 +203,9 @@ func TestKillOfNobody(t *testing.T) {
 	r.primary.on(refusing("KILL 99", mysql.ER_NO_SUCH_THREAD))
 	c := r.connect()
 	c.fails("KILL 99", mysql.ER_NO_SUCH_THREAD)
-	c.ok("KILL CONNECTION_ID()")
+	c.ok("KILL @id")
 	if got := c.ask(mysql.COM_PROCESS_KILL, "\x62\x00\x00\x00"); got.err != nil {
 		t.Error(got)
 	}
-	r.primary.wantSent("KILL 99", "KILL CONNECTION_ID()", "PROCESS KILL")
+	r.primary.wantSent("KILL 99", "KILL @id", "PROCESS KILL")
 }
