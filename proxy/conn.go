@@ -29,16 +29,17 @@ type conn struct {
 	seq  byte                 // of the client's last frame
 	turn turn
 
-	client   *Client       // as it was let in
-	login    backend.Login // how a server connection for this client is opened
-	primary  *link
-	replica  *link  // nil until a read goes to one, and after it failed
-	previous *link  // where the previous statement ran
-	rows     *link  // where the last statement ran that returned rows
-	warned   *link  // where the last statement ran that the server's warnings are about
-	warnings uint16 // of the previous statement, unless it failed
-	counted  bool   // ROW_COUNT() of the previous statement is not 0
-	kept     kept
+	client    *Client       // as it was let in
+	login     backend.Login // how a server connection for this client is opened
+	primary   *link
+	replica   *link  // nil until a read goes to one, and after it failed
+	previous  *link  // where the previous statement ran
+	rows      *link  // where the last statement ran that returned rows
+	unmatched bool   // or that is the primary, where an UPDATE has matched nothing since: see found.go
+	warned    *link  // where the last statement ran that the server's warnings are about
+	warnings  uint16 // of the previous statement, unless it failed
+	counted   bool   // ROW_COUNT() of the previous statement is not 0
+	kept      kept
 
 	state      state
 	pins       pins
@@ -94,6 +95,7 @@ type request struct {
 	warnings uint16           // how many the server counted
 	counted  bool             // ROW_COUNT() behind it is not 0, if it did not fail
 	warned   bool             // it did, for any part of the text
+	matched  bool             // it is an UPDATE, and has matched rows
 	masked   bool             // the client was told another error than the server's
 	named    bool             // and, by name, one that is recorded
 	placed   bool             // and, in the last packet, the current schema

@@ -19,7 +19,7 @@
 // state.go, sysvars.go, temporary.go and tracking.go have what the client has made of its connection: what another
 // server is told before it serves the client, and what keeps statements on the primary. prepared.go, statements.go and
 // bind.go have prepared statements, which exist on both servers under ids of their own. snapshot.go has the READ ONLY
-// transaction that may run on a replica. pin.go has what the client's session must see.
+// transaction that may run on a replica. recall.go and found.go have what a statement leaves for questions about it. pin.go has what the client's session must see.
 //
 // dump.go is for clients that are no clients but replicas, or read the binlog like one.
 //

@@ -156,6 +156,9 @@ func (c *conn) verdict(r *request, again elsewhere) router.Reason {
 // follow runs a request that belongs to what went before it: a READ ONLY transaction on a replica, or a question
 // about the previous statement. It returns nil if there is nothing to follow.
 func (c *conn) follow(r *request) (*link, error) {
+	if err := c.settleFound(r); err != nil {
+		return nil, c.primaryFailed(err)
+	}
 	if c.snapshot.open {
 		if l, err := c.inSnapshot(r); l != nil || err != nil {
 			return l, err

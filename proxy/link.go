@@ -12,17 +12,18 @@ import (
 // at rest: every response that it owes is either read or noted in owed.
 type link struct {
 	*backend.Conn
-	in       *mysqlwire.Reader
-	id       uint64 // of the server, as reads are noted
-	replica  bool
-	status   mysqlwire.Status // at the end of its last response that told
-	unsure   bool             // a transaction may have been begun or ended since
-	version  uint64           // of the client's state that this server connection has
-	resets   uint64           // how often the client's state had been reset when it was opened
-	used     time.Time        // when it was last sent a command
-	warned   bool             // the last statement there that may have had warnings has left some
-	returned bool             // the server has still to say that the current schema is that again, see toldschema.go
-	dead     bool             // it failed, or somebody ended it: not to be used again
+	in        *mysqlwire.Reader
+	id        uint64 // of the server, as reads are noted
+	replica   bool
+	status    mysqlwire.Status // at the end of its last response that told
+	unsure    bool             // a transaction may have been begun or ended since
+	version   uint64           // of the client's state that this server connection has
+	resets    uint64           // how often the client's state had been reset when it was opened
+	used      time.Time        // when it was last sent a command
+	warned    bool             // the last statement there that may have had warnings has left some
+	foundSome bool             // FOUND_ROWS() there does not tell 0
+	returned  bool             // the server has still to say that the current schema is that again, see toldschema.go
+	dead      bool             // it failed, or somebody ended it: not to be used again
 
 	ahead []byte // packets that go out before the next command, in the same write
 	owed  []byte // the commands among them that are answered, in order

@@ -4,8 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"strconv"
-	"strings"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
@@ -44,11 +42,8 @@ func (c *conn) diagnostics(l *link, r *request) {
 		c.warned, l.warned = l, failed || r.warned || l.warned && r.class.UsesWarnings
 		c.keep(l, r)
 	}
-	switch {
-	case !ran:
-	case r.class.FindsRows && (!failed || l.MariaDB && r.begunRows()),
-		r.rows && (r.class.Multi || r.class.Effects.Any(opaque)):
-		c.rows = l
+	if ran {
+		c.found(l, r)
 	}
 }
 
@@ -74,7 +69,7 @@ func clearsWarnings(l *link, r *request) bool {
 // leavesWarnings reports whether a statement on MariaDB leaves alone the warnings of the one before, if it has none: one
 // without tables, and that is also not a query on information_schema inside.
 func leavesWarnings(st router.Statement) bool {
-	return st.NoTables || !st.FindsRows && !st.Multi &&
+	return st.NoTables || st.Finds == router.FindsNothing && !st.Multi &&
 		(st.Reason == router.ReasonServerState || st.Effects.Any(router.Deallocates|router.UnlocksTables))
 }
 
@@ -99,11 +94,6 @@ func (m *command) counts() bool {
 	}
 	return mysqlwire.Responds(m.code)
 }
-
-// begunRows reports whether a request has failed while its rows were found: behind their definitions, or with too many for
-// INTO. MariaDB's FOUND_ROWS() counts those that were found until then; after an earlier failure, and on MySQL after any, it
-// says what it said before.
-func (r *request) begunRows() bool { return r.columns > 0 || r.failure.Code == mysql.ER_TOO_MANY_ROWS }
 
 // keep keeps a request that left warnings on the replica, and forgets the one before.
 func (c *conn) keep(l *link, r *request) {
@@ -130,13 +120,15 @@ func (c *conn) recall(r *request) error {
 	case warnings, (executes || r.class.UsesRowCount) && c.previous == l,
 		(executes || r.class.Effects.Has(router.UsesFoundRows)) && c.rows == l:
 		return c.findAgain(warnings)
-	case r.class.FindsRows && r.class.Reason == router.ReasonSet && c.rows == l:
-		return c.findAgain(false) // some subqueries of SET leave alone what was found before
+	case findsPerhaps(r) && c.rows == l:
+		return c.findAgain(false)
 	case c.warned == l && c.primary.warned && addsWarnings(c.primary, r):
 		c.primary.queue(appendQuery(nil, c.primary.Capabilities, forgetsWarnings(c.primary.MariaDB)))
 		c.primary.warned = false
 	case r.class.Effects.Has(router.Calls) && c.previous == l && !l.MariaDB:
 		c.primary.queue([]byte{mysql.COM_PING}) // a routine that changes nothing tells how many rows the statement before has changed
+	default:
+		c.findSome(r)
 	}
 	return nil
 }
@@ -176,48 +168,6 @@ func (c *conn) runKept() error {
 		c.rows = c.primary
 	}
 	return nil
-}
-
-// findAgain runs a query on the primary that finds as many rows as the last one did, and leaves no warnings if quiet.
-func (c *conn) findAgain(quiet bool) error {
-	from := c.rows
-	if from == nil {
-		from = c.primary
-	}
-	ctx, cancel := c.connectTimeout()
-	defer cancel()
-	found, err := ask(ctx, from, "SELECT FOUND_ROWS()")
-	if err != nil && from == c.primary {
-		return err
-	}
-	n, _ := strconv.ParseUint(found, 10, 64) // what a replica that failed had found is gone with it
-	if _, err := ask(ctx, c.primary, finds(n, quiet && n <= maxPlain)); err != nil {
-		return err
-	}
-	c.previous, c.rows, c.warned, c.kept, c.primary.warned = c.primary, c.primary, c.primary, kept{}, !quiet
-	return nil
-}
-
-// maxPlain is how many rows may be returned for nothing.
-const maxPlain = 1000
-
-// finds is a query that finds n rows. Returning them is the plain way; not returning them has MySQL warn of
-// SQL_CALC_FOUND_ROWS.
-func finds(n uint64, plain bool) string {
-	const digit = "(SELECT 0 UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 " +
-		"UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9) AS d"
-	count := strconv.FormatUint(n, 10)
-	var b strings.Builder
-	for i := range count {
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(digit + strconv.Itoa(i))
-	}
-	if plain {
-		return "SELECT 1 FROM " + b.String() + " LIMIT " + count
-	}
-	return "SELECT SQL_CALC_FOUND_ROWS 1 FROM (SELECT 1 FROM " + b.String() + " LIMIT " + count + ") AS d LIMIT 0"
 }
 
 // ask returns the only value that a question of ours has, "" if the server refuses to answer.

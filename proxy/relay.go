@@ -132,6 +132,7 @@ func (x *relay) ended(event mysqlwire.Event, packet []byte) error {
 		maskEOF(packet)
 	}
 	x.r.warnings, x.r.warned, x.r.counted = ok.Warnings, x.r.warned || ok.Warnings > 0, end || ok.AffectedRows > 0
+	x.r.matched = x.r.class.Finds == router.FindsMatches && matchedRows(&ok)
 	if x.tellsWarnings() {
 		ok.Warnings = x.c.warnings
 		at := x.statusAt(packet) + 2

@@ -29,7 +29,7 @@ func (c *conn) reset(r *request) error {
 func (c *conn) afresh() {
 	c.primary.status, c.primary.unsure = c.primary.Status, false
 	c.state.reset(c.primary.Conn)
-	c.previous, c.rows, c.warned = c.primary, c.primary, c.primary
+	c.previous, c.rows, c.warned, c.unmatched, c.primary.foundSome = c.primary, c.primary, c.primary, false, false
 	c.primary.version = c.state.version
 	if c.primary.Schema != c.state.schema {
 		c.primary.version-- // it was set in a READ ONLY transaction on the replica

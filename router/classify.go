@@ -72,7 +72,7 @@ func (st Statement) or(o Statement) Statement {
 	st.Multi = st.Multi || o.Multi
 	st.Ours |= o.Ours
 	st.Grows = st.Grows || o.Grows
-	st.FindsRows = st.FindsRows || o.FindsRows
+	st.Finds = st.Finds.or(o.Finds)
 	return st
 }
 
@@ -145,7 +145,7 @@ func (st Statement) and(o Statement, n int) Statement {
 	st.Multi = true
 	st.NoTables = st.NoTables && o.NoTables
 	st.Grows = st.Grows || o.Grows
-	st.FindsRows = st.FindsRows || o.FindsRows
+	st.Finds = st.Finds.and(o.Finds)
 	return st
 }
 

@@ -23,7 +23,9 @@ func (s *scanner) definition(k key) Statement {
 		case keyTable, keyView, keyDatabase, keySchema, keyIndex, keySelect, keyAs, keySet:
 			counted := s.mariadb && s.key() != keyView // what CREATE TABLE ... SELECT has found
 			st := s.finish(ReasonDefinition, true, e)
-			st.FindsRows = st.FindsRows && counted
+			if !counted {
+				st.Finds = FindsNothing
+			}
 			return st
 		}
 		if s.tok.kind == '(' {

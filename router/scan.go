@@ -30,7 +30,8 @@ type findings struct {
 	previous  bool   // it asks about the statement before
 	rowCount  bool   // it calls ROW_COUNT
 	warnings  bool   // it asks for the warnings of the statement before
-	finds     bool   // it has a query in it
+	finds     bool   // it is, or ends with, a query
+	selects   bool   // it has a query in it
 	explains  bool   // it is EXPLAIN or ANALYZE of a query
 	plan      bool   // and does not run it
 	tables    bool   // it reads tables
@@ -184,7 +185,9 @@ func (s *scanner) bare(w *word, before symbol) {
 	switch w.key {
 	case keyNone:
 	case keySelect, keyWith:
-		s.target, s.defines, s.finds = false, false, true
+		s.target, s.defines = false, false
+		s.selects = s.selects || w.key == keySelect
+		s.finds = s.finds || w.key == keySelect && s.depth == 0
 	case keyValues:
 		s.target = false
 	case keyFrom, keyJoin, keyTable:

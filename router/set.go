@@ -26,7 +26,7 @@ func (s *scanner) setStatement() Statement {
 			s.advance()
 		}
 	}
-	s.finds = s.finds && s.mariadb // where some of what subqueries find is counted
+	s.selects = s.selects && s.mariadb // where some of what subqueries find is counted
 	return s.finish(ReasonSet, false, 0)
 }
 

@@ -185,9 +185,8 @@ type Statement struct {
 	// than max_allowed_packet, or cuts it off; that limit may differ from server
 	// to server.
 	Grows bool
-	// FindsRows: FOUND_ROWS() counts what it finds. Rows of SHOW CREATE, EXPLAIN
-	// and others that are no queries inside are not counted.
-	FindsRows bool
+	// Finds is what FOUND_ROWS() tells after it.
+	Finds Finding
 	// Multi: the text has more than one statement. Empty ones and comments do
 	// not count, so a trailing semicolon does not make it so.
 	Multi bool

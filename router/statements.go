@@ -90,7 +90,7 @@ func (s *scanner) verdict() Statement {
 
 // about notes what the statement has to do with the one before it and the one after it.
 func (s *scanner) about(st *Statement) {
-	st.UsesRowCount, st.UsesWarnings, st.FindsRows = s.rowCount, s.warnings, s.finds && !s.plan
+	st.UsesRowCount, st.UsesWarnings, st.Finds = s.rowCount, s.warnings, s.finding()
 }
 
 // primary is a statement that is for the primary whatever its parts are; it
@@ -157,7 +157,9 @@ func (s *scanner) other(k key) Statement {
 		return s.finish(ReasonAdministration, false, 0)
 	case keyGrant, keyRevoke, keyRename, keyTruncate:
 		s.defines = true
-		return s.finish(ReasonDefinition, true, CommitsImplicitly)
+		st := s.finish(ReasonDefinition, true, CommitsImplicitly)
+		st.Finds = FindsNothing // SELECT is the name of a privilege
+		return st
 	case keyReset, keyChange:
 		return s.finish(ReasonAdministration, true, CommitsImplicitly|ResetsPositions)
 	case keyCheck, keyOptimize, keyRepair, keyCache, keyInstall, keyUninstall, keyImport, keyStop, keyBinlog,
@@ -192,7 +194,8 @@ func (s *scanner) load() Statement {
 		s.step()
 	}
 	st := s.finish(r, true, e|s.assigned())
-	st.FindsRows = false // its TABLE is none that is queried
+	s.finds = false // its TABLE is none that is queried
+	st.Finds = s.finding()
 	return st
 }
 

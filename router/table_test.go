@@ -161,8 +161,8 @@ func (s Statement) describe() string {
 func TestClassifyTables(t *testing.T) {
 	for _, r := range readTables(t) {
 		got := Classify([]byte(r.sql), r.context)
-		got.NoTables, got.UsesRowCount, got.UsesWarnings, got.FindsRows, got.Grows = false, false, false, false, false // see TestDiagnostics
-		got.Ours = 0                                                                                                   // nor this: see TestOurs
+		got.NoTables, got.UsesRowCount, got.UsesWarnings, got.Finds, got.Grows = false, false, false, FindsNothing, false // see TestDiagnostics
+		got.Ours = 0                                                                                                      // nor this: see TestOurs
 		if got != r.want {
 			t.Errorf("%s:%d: %s\n got %s\nwant %s", r.file, r.line, r.sql, got.describe(), r.want.describe())
 		}
@@ -203,8 +203,20 @@ func TestDiagnostics(t *testing.T) {
 		{"DO 1", "no tables, finds rows"},
 		{"DO my_function(1)", "finds rows"},
 		{"mariadb: DO 1", "no tables"},
-		{"mariadb: DO (SELECT 1 FROM f)", "finds rows"},
-		{"UPDATE f SET v = 1", "finds rows"},
+		{"mariadb: DO (SELECT 1 FROM f)", "finds perhaps"},
+		{"UPDATE f SET v = 1", "finds matches"},
+		{"UPDATE f SET v = (SELECT 1)", "finds perhaps"},
+		{"UPDATE f SET v = 1; UPDATE f SET v = 2", "finds perhaps"},
+		{"UPDATE f SET v = 1; SELECT ROW_COUNT()", "finds rows"},
+		{"DELETE FROM f WHERE id IN (SELECT 1)", "finds perhaps"},
+		{"INSERT INTO f VALUES ((SELECT 1))", "finds perhaps"},
+		{"INSERT INTO f WITH a AS (SELECT 1) SELECT * FROM a", "finds rows"},
+		{"REPLACE INTO f (id) SELECT 1", "finds rows"},
+		{"GRANT SELECT ON f TO u WITH GRANT OPTION", ""},
+		{"FLUSH TABLES WITH READ LOCK", ""},
+		{"LOAD DATA INFILE 'x' INTO TABLE f SET v = (SELECT 1)", "finds perhaps"},
+		{"mariadb: SET @x = (SELECT MAX(id) FROM f)", "finds perhaps"},
+		{"mariadb: UPDATE f SET v = (SELECT 1)", "finds perhaps"},
 		{"UPDATE f, g SET f.v = 1", "finds rows"},
 		{"mariadb: UPDATE f SET v = 1, n = 2", ""},
 		{"mariadb: UPDATE f PARTITION (a, b) SET v = 1", ""},
@@ -242,7 +254,8 @@ func TestDiagnostics(t *testing.T) {
 		sql, mariaDB := strings.CutPrefix(tt.sql, "mariadb: ")
 		st := Classify([]byte(sql), Context{MariaDB: mariaDB})
 		var got []string
-		for what, so := range map[string]bool{"no tables": st.NoTables, "row count": st.UsesRowCount, "warnings": st.UsesWarnings, "finds rows": st.FindsRows} {
+		for what, so := range map[string]bool{"no tables": st.NoTables, "row count": st.UsesRowCount, "warnings": st.UsesWarnings, "finds rows": st.Finds == FindsRows,
+			"finds perhaps": st.Finds == FindsPerhaps, "finds matches": st.Finds == FindsMatches} {
 			if so {
 				got = append(got, what)
 			}

@@ -1,0 +1,131 @@
+package proxy
+
+import (
+	"bytes"
+	"strconv"
+	"strings"
+
+	"github.com/go-mysql-org/go-mysql/mysql"
+
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
+	"github.com/stickyproxy/stickyproxy/router"
+)
+
+// What FOUND_ROWS() tells is known where the last statement ran that it is about: c.rows. Of some statements only the server
+// knows whether it is about them. They run on the primary; after a read on a replica
+//
+//   - what has a query or a routine inside is sent behind a query that finds as many rows as that read did: then the primary
+//     has the answer in either case;
+//   - an UPDATE on MySQL that has matched nothing leaves open who is to be asked, until somebody asks. The primary tells 0 then
+//     if it counts it, and otherwise what it told before, which was not 0.
+
+// findsPerhaps reports whether only the server knows if FOUND_ROWS() is about a request that has queries inside.
+func findsPerhaps(r *request) bool {
+	switch r.class.Finds {
+	case router.FindsRows:
+		return false
+	case router.FindsPerhaps:
+		return true
+	}
+	return r.runs() && r.class.Effects.Any(router.Calls|router.CallsFunction)
+}
+
+// found notes who knows what FOUND_ROWS() tells after a request that ran.
+func (c *conn) found(l *link, r *request) {
+	failed, finds := r.failure != nil, r.class.Finds
+	matches := finds == router.FindsMatches && !failed
+	switch {
+	case finds == router.FindsRows && (!failed || l.MariaDB && r.begunRows()),
+		matches && r.matched,
+		finds != router.FindsNothing && l.replica && !failed,
+		r.rows && (r.class.Multi || r.class.Effects.Any(opaque)):
+		c.rows, c.unmatched = l, false
+	case matches:
+		c.unmatched = l == c.primary && c.rows != nil && c.rows == c.replica
+	}
+	if finds != router.FindsNothing || r.class.Effects.Any(opaque) {
+		l.foundSome = matches && r.matched
+	}
+}
+
+// begunRows reports whether a request has failed while its rows were found: behind their definitions, or with too many for
+// INTO. MariaDB's FOUND_ROWS() counts those that were found until then; after an earlier failure, and on MySQL after any, it
+// says what it said before.
+func (r *request) begunRows() bool { return r.columns > 0 || r.failure.Code == mysql.ER_TOO_MANY_ROWS }
+
+// matchedRows reports whether the OK packet of an UPDATE says that it has matched rows. That is the first number in its text,
+// whatever language that is in; the others are not larger.
+// https://dev.mysql.com/doc/c-api/en/mysql-info.html
+func matchedRows(ok *mysqlwire.OK) bool {
+	return ok.AffectedRows > 0 || bytes.ContainsAny(ok.Info, "123456789")
+}
+
+// findSome makes sure that the primary does not tell 0 for FOUND_ROWS() before an UPDATE that may leave that alone.
+func (c *conn) findSome(r *request) {
+	if r.class.Finds != router.FindsMatches || c.rows != c.replica || c.unmatched || c.primary.foundSome ||
+		r.class.UsesRowCount || r.class.UsesWarnings || c.state.once || c.state.pending {
+		return
+	}
+	c.primary.queue(appendQuery(nil, c.primary.Capabilities, "SELECT 1"))
+	c.primary.foundSome = true
+}
+
+// settleFound finds out who knows the answer if a request asks, or may, for FOUND_ROWS() after an UPDATE that has matched nothing.
+func (c *conn) settleFound(r *request) error {
+	if !c.unmatched || !r.class.Effects.Any(router.UsesFoundRows|router.Executes) && !findsPerhaps(r) {
+		return nil
+	}
+	c.unmatched = false
+	ctx, cancel := c.connectTimeout()
+	defer cancel()
+	found, err := ask(ctx, c.primary, "SELECT FOUND_ROWS()")
+	if err != nil || found != "0" {
+		return err
+	}
+	_, err = ask(ctx, c.primary, finds(0, true))
+	c.rows, c.primary.foundSome = c.primary, false
+	return err
+}
+
+// findAgain runs a query on the primary that finds as many rows as the last one did, and leaves no warnings if quiet.
+func (c *conn) findAgain(quiet bool) error {
+	from := c.rows
+	if from == nil {
+		from = c.primary
+	}
+	ctx, cancel := c.connectTimeout()
+	defer cancel()
+	found, err := ask(ctx, from, "SELECT FOUND_ROWS()")
+	if err != nil && from == c.primary {
+		return err
+	}
+	n, _ := strconv.ParseUint(found, 10, 64) // what a replica that failed had found is gone with it
+	if _, err := ask(ctx, c.primary, finds(n, quiet && n <= maxPlain)); err != nil {
+		return err
+	}
+	c.previous, c.rows, c.warned, c.kept, c.primary.warned = c.primary, c.primary, c.primary, kept{}, !quiet
+	c.unmatched, c.primary.foundSome = false, n > 0
+	return nil
+}
+
+// maxPlain is how many rows may be returned for nothing.
+const maxPlain = 1000
+
+// finds is a query that finds n rows. Returning them is the plain way; not returning them has MySQL warn of
+// SQL_CALC_FOUND_ROWS.
+func finds(n uint64, plain bool) string {
+	const digit = "(SELECT 0 UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 " +
+		"UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9) AS d"
+	count := strconv.FormatUint(n, 10)
+	var b strings.Builder
+	for i := range count {
+		if i > 0 {
+			b.WriteString(", ")
+		}
+		b.WriteString(digit + strconv.Itoa(i))
+	}
+	if plain {
+		return "SELECT 1 FROM " + b.String() + " LIMIT " + count
+	}
+	return "SELECT SQL_CALC_FOUND_ROWS 1 FROM (SELECT 1 FROM " + b.String() + " LIMIT " + count + ") AS d LIMIT 0"
+}
