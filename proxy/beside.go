@@ -64,6 +64,11 @@ func (c *conn) endReadOnly(learn func(*link, mysqlwire.OK), behind []byte) error
 	}
 	err := c.consult(c.primary, learn)
 	c.abandon()
+	return c.repeated(err)
+}
+
+// repeated is what a failure of a statement that ran on the primary besides means: what that answered is nobody's concern.
+func (c *conn) repeated(err error) error {
 	if err == nil || answered(err) != nil {
 		return nil
 	}
@@ -75,6 +80,33 @@ func (c *conn) endReadOnly(learn func(*link, mysqlwire.OK), behind []byte) error
 // because the transaction is READ ONLY or for any other reason: there it may have got further.
 func refusedForReplica(e *mysqlwire.Error) bool {
 	return e != nil && refusedAsWrite(e.Code) && e.Code != errReadOnly.Code
+}
+
+// offBeside turns autocommit off on the primary if a statement has done so in the transaction on the replica: once that is
+// over, it is the primary where the next one begins.
+func (c *conn) offBeside(l *link) error {
+	if (l.status^c.primary.status)&mysqlwire.StatusAutocommit == 0 {
+		return nil
+	}
+	c.primary.queue(appendQuery(nil, c.primary.Capabilities, "SET autocommit=0"))
+	return c.consult(c.primary, told)
+}
+
+// onAgain turns autocommit on behind a READ ONLY transaction that has left it off on its replica, where reads need it.
+func (l *link) onAgain() {
+	if l.status&mysqlwire.StatusAutocommit == 0 {
+		l.queue(appendQuery(nil, l.Capabilities, "SET autocommit=1"))
+	}
+}
+
+// recallBeside is recall for what runs on the replica first. Whose warnings are asked for there, nobody may run something else
+// on the replica before.
+func (c *conn) recallBeside(r *request) error {
+	if r.class.UsesWarnings && c.kept.payload == nil && !r.class.Effects.Has(router.UsesFoundRows) {
+		c.primary.queue(appendQuery(nil, c.primary.Capabilities, finds(1, true)))
+		return nil
+	}
+	return c.recall(r)
 }
 
 // repeat runs a statement that has, or may have, left something on its connection once more on the primary, where later
@@ -99,6 +131,10 @@ func (c *conn) repeat(r *request) error {
 	}
 	if r.class.Writes {
 		c.pins.begin()
+	}
+	if r.class.UsesWarnings && !r.class.Writes {
+		c.primary.queue(payload) // behind the beginning of a transaction there would be none
+		return c.repeated(c.consult(c.primary, c.learn))
 	}
 	c.beginReadOnly()
 	c.primary.queue(payload)

@@ -30,6 +30,12 @@ func findsPerhaps(r *request) bool {
 	return r.runs() && r.class.Effects.Any(router.Calls|router.CallsFunction)
 }
 
+// passesOnCount reports whether a request is a CALL that may tell how many rows the statement before it has changed, as on MySQL
+// one does that changes none. That counts for more than what was found: it is told without a question.
+func (c *conn) passesOnCount(r *request) bool {
+	return r.class.Effects.Has(router.Calls) && !c.primary.MariaDB && c.previous == c.primary && c.counted
+}
+
 // found notes who knows what FOUND_ROWS() tells after a request that ran.
 func (c *conn) found(l *link, r *request) {
 	failed, finds := r.failure != nil, r.class.Finds

@@ -66,11 +66,9 @@ func clearsWarnings(l *link, r *request) bool {
 	return !st.UsesWarnings && !st.Effects.Has(router.CallsFunction) && !leavesWarnings(st)
 }
 
-// leavesWarnings reports whether a statement on MariaDB leaves alone the warnings of the one before, if it has none: one
-// without tables, and that is also not a query on information_schema inside.
+// leavesWarnings reports whether a statement on MariaDB leaves alone the warnings of the one before, if it has none.
 func leavesWarnings(st router.Statement) bool {
-	return st.NoTables || st.Finds == router.FindsNothing && !st.Multi &&
-		(st.Reason == router.ReasonServerState || st.Effects.Any(router.Deallocates|router.UnlocksTables))
+	return st.OpensNothing || st.Finds == router.FindsNothing && !st.Multi && st.Effects.Any(router.Deallocates|router.UnlocksTables)
 }
 
 // addsWarnings reports whether what a request leaves as warnings may be added to those of the statement before.
@@ -120,7 +118,7 @@ func (c *conn) recall(r *request) error {
 	case warnings, (executes || r.class.UsesRowCount) && c.previous == l,
 		(executes || r.class.Effects.Has(router.UsesFoundRows)) && c.rows == l:
 		return c.findAgain(warnings)
-	case findsPerhaps(r) && c.rows == l:
+	case findsPerhaps(r) && c.rows == l && !c.passesOnCount(r):
 		return c.findAgain(false)
 	case c.warned == l && c.primary.warned && addsWarnings(c.primary, r):
 		c.primary.queue(appendQuery(nil, c.primary.Capabilities, forgetsWarnings(c.primary.MariaDB)))

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"regexp"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
@@ -29,8 +30,10 @@ func (s *readOnly) end() { s.open, s.fresh = false, false }
 func (c *conn) inSnapshot(r *request) (*link, error) {
 	e := r.class.Effects
 	switch {
-	case e.Any(router.Begins|router.CommitsImplicitly|router.LocksTables|router.XA) && !unlocks(r.class):
+	case e.Any(router.Begins|router.CommitsImplicitly|router.LocksTables|router.XA) && !unlocks(r.class) && !switchesAutocommit(r.class):
 		return nil, c.moveSnapshot() // whether it ends there, and what begins, is for the primary to say
+	case switchesAutocommit(r.class) && c.primary.status&mysqlwire.StatusAutocommit == 0 && !leavesOff.Match(c.text(r)):
+		return nil, c.moveSnapshot() // this commits, and on servers of today leaves the next statement READ ONLY
 	case c.about(r) == c.primary, r.code == mysql.COM_SET_OPTION:
 		return c.onPrimary(r)
 	case c.snapshot.fresh && (!staysInSnapshot(r.class) || !c.stillProven(r)):
@@ -39,7 +42,7 @@ func (c *conn) inSnapshot(r *request) (*link, error) {
 		return c.besideSnapshot(r)
 	}
 	if e.Has(router.SetsUserVariable) {
-		if err := c.recall(r); err != nil { // it runs there, too, and later than here
+		if err := c.recallBeside(r); err != nil { // it runs there, too, and later than here
 			return nil, c.primaryFailed(err)
 		}
 	}
@@ -64,7 +67,14 @@ func (c *conn) inSnapshot(r *request) (*link, error) {
 	if r.masked {
 		c.mask(l)
 	}
-	c.snapshot.open = l.inTransaction()
+	if switchesAutocommit(r.class) {
+		if err := c.offBeside(l); err != nil {
+			return nil, c.primaryFailed(err)
+		}
+	}
+	if c.snapshot.open = l.inTransaction(); !c.snapshot.open {
+		l.onAgain()
+	}
 	c.snapshot.fresh = e.Has(router.Ends) || c.snapshot.fresh && r.failure == nil && r.leavesFresh()
 	return l, nil
 }
@@ -89,6 +99,15 @@ func rollback(e router.Effects) string {
 	}
 	return "ROLLBACK"
 }
+
+// switchesAutocommit reports whether a statement is a SET that may set autocommit. Within a transaction that was begun where it
+// was on already, this commits only once it was off.
+func switchesAutocommit(st router.Statement) bool {
+	return st.Reason == router.ReasonSet && st.Effects.Has(router.CommitsImplicitly)
+}
+
+// leavesOff is a SET that leaves autocommit off where it is.
+var leavesOff = regexp.MustCompile(`(?i)\bautocommit\s*:?=\s*'?(0|off|false)\b`)
 
 // unlocks reports whether a statement is UNLOCK TABLES or the like, which commits nothing where nothing is locked: locks
 // are on the primary and keep transactions there.
@@ -129,7 +148,9 @@ func (c *conn) endSnapshot() error {
 	l.queue(appendQuery(nil, l.Capabilities, endsTransaction))
 	if err := c.consult(l, c.learn); err != nil {
 		c.dropReplica()
+		return nil
 	}
+	l.onAgain()
 	return nil
 }
 

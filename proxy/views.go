@@ -69,7 +69,7 @@ func (k *knownViews) defined(text []byte) {
 
 // hidesState reports whether a read may use, in a view, what only the connection to the primary has.
 func (c *conn) hidesState(r *request) (bool, error) {
-	if !c.state.private || r.class.Kind != router.Read || r.class.NoTables || !r.runs() {
+	if !c.state.private || r.class.Kind != router.Read || r.class.OpensNothing || !r.runs() {
 		return false, nil
 	}
 	v, err := c.views()

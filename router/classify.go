@@ -144,6 +144,7 @@ func (st Statement) and(o Statement, n int) Statement {
 	st.Effects |= o.Effects
 	st.Multi = true
 	st.NoTables = st.NoTables && o.NoTables
+	st.OpensNothing = st.OpensNothing && o.OpensNothing
 	st.Grows = st.Grows || o.Grows
 	st.Finds = st.Finds.and(o.Finds)
 	return st

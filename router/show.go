@@ -29,6 +29,7 @@ func (s *scanner) showStatement() Statement {
 		s.advance()
 	case keyCreate:
 		s.advance()
+		s.tables = s.key() == keyView // it is opened for that, as a table is
 		if !s.shownDefinition() {
 			return s.finish(ReasonServerState, false, 0)
 		}

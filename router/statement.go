@@ -173,9 +173,12 @@ type Statement struct {
 	Writes bool
 	// Effects is what it may do to the connection.
 	Effects Effects
-	// NoTables: it certainly uses none, and so leaves warnings of statements
-	// before it alone on MariaDB, unless it has some of its own.
+	// NoTables: it certainly uses none.
 	NoTables bool
+	// OpensNothing: it certainly opens no table or view: it uses none, or shows
+	// what takes none. On MariaDB, it leaves alone the warnings of the statement
+	// before, unless it has some of its own.
+	OpensNothing bool
 	// UsesRowCount: it asks how many rows the statement before it changed.
 	UsesRowCount bool
 	// UsesWarnings: it asks for the warnings or the error of the statement

@@ -91,6 +91,8 @@ func (s *scanner) verdict() Statement {
 // about notes what the statement has to do with the one before it and the one after it.
 func (s *scanner) about(st *Statement) {
 	st.UsesRowCount, st.UsesWarnings, st.Finds = s.rowCount, s.warnings, s.finding()
+	shows := (s.show || st.Reason == ReasonServerState) && st.Finds == FindsNothing && !s.tables
+	st.OpensNothing = st.NoTables || shows
 }
 
 // primary is a statement that is for the primary whatever its parts are; it

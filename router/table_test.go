@@ -161,8 +161,8 @@ func (s Statement) describe() string {
 func TestClassifyTables(t *testing.T) {
 	for _, r := range readTables(t) {
 		got := Classify([]byte(r.sql), r.context)
-		got.NoTables, got.UsesRowCount, got.UsesWarnings, got.Finds, got.Grows = false, false, false, FindsNothing, false // see TestDiagnostics
-		got.Ours = 0                                                                                                      // nor this: see TestOurs
+		got.NoTables, got.OpensNothing, got.UsesRowCount, got.UsesWarnings, got.Finds, got.Grows = false, false, false, false, FindsNothing, false // see TestDiagnostics
+		got.Ours = 0                                                                                                                               // nor this: see TestOurs
 		if got != r.want {
 			t.Errorf("%s:%d: %s\n got %s\nwant %s", r.file, r.line, r.sql, got.describe(), r.want.describe())
 		}
@@ -185,8 +185,11 @@ func TestDiagnostics(t *testing.T) {
 		{"SHOW GLOBAL STATUS LIKE 'Threads_running'", "finds rows"},
 		{"SHOW VARIABLES", "finds rows"},
 		{"SHOW CREATE TABLE f", ""},
-		{"SHOW GRANTS", ""},
-		{"SHOW PROCESSLIST", ""},
+		{"SHOW CREATE VIEW f", ""},
+		{"SHOW CREATE PROCEDURE f", "opens nothing"},
+		{"HELP 'x'", "opens nothing"},
+		{"SHOW GRANTS", "opens nothing"},
+		{"SHOW PROCESSLIST", "opens nothing"},
 		{"SHOW WARNINGS", "no tables, warnings"},
 		{"SHOW COUNT(*) ERRORS", "no tables, warnings, finds rows"},
 		{"DESCRIBE f", "finds rows"},
@@ -255,7 +258,7 @@ func TestDiagnostics(t *testing.T) {
 		st := Classify([]byte(sql), Context{MariaDB: mariaDB})
 		var got []string
 		for what, so := range map[string]bool{"no tables": st.NoTables, "row count": st.UsesRowCount, "warnings": st.UsesWarnings, "finds rows": st.Finds == FindsRows,
-			"finds perhaps": st.Finds == FindsPerhaps, "finds matches": st.Finds == FindsMatches} {
+			"opens nothing": st.OpensNothing && !st.NoTables, "finds perhaps": st.Finds == FindsPerhaps, "finds matches": st.Finds == FindsMatches} {
 			if so {
 				got = append(got, what)
 			}

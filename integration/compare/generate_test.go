@@ -30,7 +30,8 @@ var kinds = []struct {
 	lines  []string
 }{
 	{28, reads}, {6, oddReads}, {9, aboutPrevious}, {9, writes}, {9, transactions}, {6, readOnly}, {8, variables}, {5, userVariables},
-	{5, temporary}, {4, schemas}, {10, preparedLines}, {4, errorLines}, {4, several}, {3, locks}, {2, routines}, {3, commands}, {12, []string{".settle"}},
+	{5, temporary}, {4, schemas}, {10, preparedLines}, {4, errorLines}, {4, several}, {3, locks}, {4, routines}, {3, commands}, {12, []string{".settle"}},
+	{8, newerReads}, {3, conditions}, {0, trackers}, {4, charsets}, {4, otherVariables}, {3, preparedKinds}, {3, moreWrites}, {2, views}, {2, files}, {2, branches}, {2, flavoured},
 }
 
 var (
@@ -102,7 +103,58 @@ var (
 	locks = []string{
 		"LOCK TABLES f READ", "LOCK TABLES f WRITE, w WRITE", "UNLOCK TABLES", "UNLOCK TABLES", "SELECT GET_LOCK('$schema', 0)", "SELECT RELEASE_LOCK('$schema')", "HANDLER f OPEN", "HANDLER f READ NEXT", "HANDLER f CLOSE", "SELECT IS_USED_LOCK('$schema') = CONNECTION_ID()",
 	}
-	routines = []string{"CALL several()", "CALL failing()", "CALL gives(@x)", "CALL hides_state()", "SELECT * FROM hidden", "SELECT @hidden", "CALL sets_mode()", "CALL sets_hidden()"}
+	newerReads = []string{
+		"WITH c AS (SELECT id, v FROM f) SELECT * FROM c ORDER BY id", "WITH RECURSIVE r (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < N) SELECT * FROM r",
+		"SELECT id, ROW_NUMBER() OVER (ORDER BY id), SUM(n) OVER (ORDER BY id) FROM f", "SELECT JSON_EXTRACT(j, '$.a'), JSON_TYPE(j), JSON_VALID(x) FROM types ORDER BY id", "SELECT JSON_EXTRACT('{', '$')",
+		"SELECT j->'$.a' FROM types", "VALUES ROW(1, 2), ROW(N, 4)", "VALUES (1, 2), (N, 4)", "TABLE f", "SELECT n, COUNT(*) FROM f GROUP BY n WITH ROLLUP", "SELECT id FROM f INTERSECT SELECT id FROM w", "SELECT id FROM f EXCEPT SELECT N",
+		"SELECT id FROM f WHERE id IN (SELECT id FROM w) OR EXISTS (SELECT 1 FROM $other.g)", "SELECT CAST('2020-13-01' AS DATE), STR_TO_DATE('x', '%Y')", "SELECT id FROM f ORDER BY id LIMIT N OFFSET 1", "SELECT INET_ATON('x'), CONVERT('é' USING latin1)",
+		"SELECT COERCIBILITY('a'), CHARSET(v) FROM f LIMIT 1", "SELECT d.a FROM (SELECT id AS a FROM f) AS d WHERE d.a > N", "SELECT 'x' + N, v + 0 FROM f WHERE id = N", "SELECT id FROM f WHERE v = N", "SELECT 18446744073709551615 + N", "SELECT * FROM gen",
+		"SELECT ELT(N, 'a', 'b'), FIELD(v, 'two'), INTERVAL(N, 1, 2) FROM f ORDER BY id", "SELECT DISTINCT n FROM f ORDER BY n", "SELECT SQL_CALC_FOUND_ROWS v FROM f ORDER BY id LIMIT 1, 1", "SELECT SQL_NO_CACHE id FROM f WHERE id = N", "SELECT SUM(n), AVG(n), STD(n) FROM f",
+		"SELECT IF(id > N, (SELECT id FROM f), 1) FROM f ORDER BY id", "SELECT 1 FROM DUAL WHERE FALSE", "SELECT v FROM f WHERE id = N LIMIT 0", "SELECT SLEEP(0)", "SELECT BENCHMARK(N, 1)", "SELECT finds(N)", "DESCRIBE f", "SHOW FULL COLUMNS FROM f LIKE 'v%'", "SHOW CREATE TABLE f", "SHOW CREATE VIEW v1",
+		"EXPLAIN SELECT 1", "SHOW VARIABLES LIKE 'sql_mode'", "SHOW CHARACTER SET LIKE 'utf8mb4'", "SHOW CREATE PROCEDURE gives", "CHECKSUM TABLE f", "SHOW DATABASES LIKE '$schema'", "SHOW FULL TABLES LIKE 'v%'", "HELP 'nothing at all'",
+	}
+	conditions = []string{
+		"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no', MYSQL_ERRNO = 300N", "SIGNAL SQLSTATE '01000' SET MESSAGE_TEXT = 'hm'", "RESIGNAL", "GET DIAGNOSTICS @n = NUMBER", "GET DIAGNOSTICS @n = NUMBER, @r = ROW_COUNT", "SELECT @n, @r",
+		"GET DIAGNOSTICS CONDITION 1 @m = MESSAGE_TEXT, @e = MYSQL_ERRNO", "SELECT @m, @e", "GET CURRENT DIAGNOSTICS CONDITION 1 @m = RETURNED_SQLSTATE",
+	}
+	trackers = []string{
+		"SET SESSION session_track_schema = 0", "SET SESSION session_track_schema = 1", "SET SESSION session_track_system_variables = 'autocommit,time_zone'", "SET SESSION session_track_system_variables = ''",
+		"SET SESSION session_track_system_variables = '*'", "SET SESSION session_track_system_variables = DEFAULT", "SET SESSION session_track_state_change = 1", "SET SESSION session_track_state_change = 0",
+		"SET SESSION session_track_transaction_info = 'STATE'", "SET SESSION session_track_transaction_info = 'CHARACTERISTICS'", "SET SESSION session_track_transaction_info = 'OFF'", "SELECT @@session_track_schema, @@session_track_system_variables",
+	}
+	charsets = []string{
+		"SET NAMES binary", "SET NAMES utf8mb3", "SET NAMES DEFAULT", "SET CHARACTER SET DEFAULT", "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci", "SET NAMES latin1 COLLATE latin1_german2_ci", "SET character_set_client = latin1", "SET character_set_client = utf8mb4",
+		"SET character_set_connection = latin1", "SET collation_connection = latin1_swedish_ci", "SET collation_connection = DEFAULT", "SET character_set_results = DEFAULT", "SET character_set_results = utf8mb4", "SET character_set_database = latin1", "SELECT 'ß' = 'ss', HEX(_latin1'é'), 'é' = 'E'",
+		"SELECT HEX(CONVERT('é' USING utf8mb4)), COLLATION(CONCAT('a', v)) FROM f LIMIT 1", "SELECT CHARSET('x'), COLLATION('x'), CHARSET(USER())", "SET NAMES cp932", "SET NAMES nothing", "SET NAMES latin1, @x = N", "SET time_zone = '+0N:00', NAMES latin1",
+	}
+	otherVariables = []string{
+		"SET sql_safe_updates = 1", "SET sql_safe_updates = 0", "SET sql_mode = CONCAT(@@sql_mode, ',ANSI')", "SET @@sql_mode = 'NO_ZERO_DATE'", "SET lc_messages = 'de_DE'", "SET lc_messages = DEFAULT", "SET rand_seed1 = N, rand_seed2 = N", "SET rand_seed1 = N, rand_seed2 = N; SELECT RAND()", "SET unique_checks = 0",
+		"SET SESSION net_read_timeout = 3N", "SET SESSION transaction_isolation = 'SERIALIZABLE'", "SET GLOBAL sort_buffer_size = 100000", "SET ROLE NONE", "SET SESSION sql_log_bin = 0", "SET sql_quote_show_create = 0", "SET SESSION max_sort_length = 4", "SET SESSION sort_buffer_size = 1",
+		"SET autocommit = DEFAULT", "SET SESSION wait_timeout = 300N, time_zone = 'nowhere'", "SET @@SESSION.div_precision_increment = N", "SET LOCAL group_concat_max_len = 4", "SET @x = @@sql_mode, sql_mode = ''", "SET big_tables = 1", "SET SESSION optimizer_switch = 'index_merge=off'",
+		"SET sql_mode = 'NO_UNSIGNED_SUBTRACTION,HIGH_NOT_PRECEDENCE'", "SET SESSION binlog_format = 'ROW'", "SET last_insert_id = N", "SET identity = N", "SET SESSION default_storage_engine = 'MyISAM'", "SET windowing_use_high_precision = 0", "SET SESSION block_encryption_mode = 'aes-256-cbc'",
+	}
+	preparedKinds = []string{
+		".prepare s7 CALL gives(?)", ".prepare s7 CALL changes(?, ?)", ".execute s7 N", ".execute s7 N 'N'", ".prepare s8 SELECT ? + 1, ?", ".execute s8 N 'N'", ".execute s8 NULL 1.5", ".again s8 N 'N'", ".cursor s8 N 'N'", ".fetch s8 N", ".prepare s8 SELECT v FROM f WHERE id = ? OR v = ?",
+		".prepare s9 USE $other", ".prepare s9 SHOW TABLES", ".prepare s9 SET @x = N", ".prepare s9 SELECT @x := N", ".prepare s9 CREATE TEMPORARY TABLE tt (a INT)", ".prepare s9 SELECT * FROM tt", ".prepare s9 SELECT SQL_CALC_FOUND_ROWS v FROM f LIMIT 1", ".prepare s9 SELECT nothing FROM f",
+		".prepare s9 SELECT ROW_COUNT()", ".prepare s9 ROLLBACK", ".prepare s9 SELECT CAST('abc' AS SIGNED)", ".execute s9", ".execute s9", ".cursor s9", ".fetch s9 N", ".reset s9", ".close s9", ".prepare s9 SELECT 1; SELECT 2", ".prepare s9 DO 1",
+		"EXECUTE IMMEDIATE 'SELECT v FROM f WHERE id = N'", "PREPARE q FROM 'USE $other'", "PREPARE q FROM 'SELECT ?, ?'", "EXECUTE q USING @x, @y", "EXECUTE q", "PREPARE q FROM 'CALL gives(@x)'", "PREPARE q FROM @x", "DROP PREPARE q",
+	}
+	moreWrites = []string{
+		"INSERT INTO gen (id, a) VALUES (N, N)", "INSERT INTO gen (id, a) VALUES (5, N), (6, N)", "SELECT @t", "UPDATE gen SET a = a + 1", "INSERT INTO gen (id, b) VALUES (N, N)", "UPDATE f SET n = 1 WHERE 1 = 0", "UPDATE f SET n = (SELECT MAX(id) FROM w) WHERE id = N", "DELETE FROM w WHERE id IN (SELECT id FROM f)",
+		"INSERT INTO w (v) VALUES ((SELECT v FROM f WHERE id = N))", "INSERT INTO w SET v = CAST('abc' AS SIGNED)", "UPDATE f JOIN w ON f.id = w.id SET f.v = 'joined'", "DELETE f FROM f JOIN w ON f.id = w.id WHERE f.id = N", "INSERT INTO w (v) SELECT v FROM f WHERE id = N FOR UPDATE",
+		"UPDATE f SET v = 'x' ORDER BY id DESC LIMIT N", "UPDATE IGNORE f SET id = N", "INSERT INTO w (u) VALUES (N), (N)", "DELETE FROM f ORDER BY id LIMIT 1", "DO 1", "DO (SELECT MAX(id) FROM f)", "INSERT INTO w () VALUES ()", "REPLACE INTO w (id, v) SELECT id, v FROM f", "INSERT INTO f (id) VALUES ('x')",
+	}
+	views = []string{"CREATE OR REPLACE VIEW v2 AS SELECT id FROM f WHERE id < N", "SELECT * FROM v2 ORDER BY id", "DROP VIEW v2", "DROP VIEW IF EXISTS v2", "UPDATE v1 SET v = 'N' WHERE id = N", "SELECT * FROM v1 WHERE id = N", "CREATE OR REPLACE VIEW v2 AS SELECT CONNECTION_ID() > 0 AS c"}
+	files = []string{
+		`.file "a\nb\n"`, `.file "8,eight\n9,nine,more\n1,one\n"`, "LOAD DATA LOCAL INFILE 'x' INTO TABLE w (v)", "LOAD DATA LOCAL INFILE 'x' INTO TABLE f FIELDS TERMINATED BY ',' (id, v)", "LOAD DATA LOCAL INFILE 'x' INTO TABLE nothing",
+		"LOAD DATA LOCAL INFILE 'x' INTO TABLE w (@v) SET v = CONCAT(@v, 'N')", "SELECT @v",
+	}
+	branches  = []string{"XA START 'x$schema'", "XA END 'x$schema'", "XA PREPARE 'x$schema'", "XA COMMIT 'x$schema'", "XA ROLLBACK 'x$schema'", "XA COMMIT 'x$schema' ONE PHASE"}
+	flavoured = []string{
+		"INSERT INTO w (v) VALUES ('r') RETURNING id, v", "DELETE FROM w WHERE id = N RETURNING v", "SET STATEMENT sql_mode = 'ANSI_QUOTES' FOR SELECT \"v\" FROM f WHERE id = N", "BEGIN NOT ATOMIC SET @x = N; SELECT @x; END", `SELECT /*+ SET_VAR(sql_mode = 'ANSI_QUOTES') */ "v" FROM f WHERE id = N`,
+		"SELECT /*! SQL_CALC_FOUND_ROWS */ id FROM f LIMIT N", "SELECT /*!50000 id */ FROM f", "SELECT /*M! id, */ v FROM f", "SELECT v FROM f WHERE id = N FOR SHARE", "SELECT v FROM f WHERE id = N FOR UPDATE SKIP LOCKED", "CREATE OR REPLACE TEMPORARY TABLE tt (a INT)", "SELECT ROWNUM(), id FROM f",
+	}
+	routines = []string{"CALL handles()", "CALL changes(@x, @y)", "CALL several(); SELECT N", "CALL counts()", "CALL several()", "CALL failing()", "CALL gives(@x)", "CALL hides_state()", "SELECT * FROM hidden", "SELECT @hidden", "CALL sets_mode()", "CALL sets_hidden()"}
 	commands = []string{".ping", ".reset_connection", ".reset_connection", ".change_user app $schema", ".change_user app", ".field_list f", ".set_option 0", ".set_option 1"}
 )
 

@@ -37,7 +37,7 @@ type response []packet
 //
 //   - the ids of prepared statements, also in the text of an error;
 //   - the order of the system variables in an OK packet, which is that of a hash table in the server and not the same each
-//     time it is started, and the value of statement_id, which counts a server's statements;
+//     time it is started, and the values of statement_id and last_gtid, which count a server's statements and transactions;
 //   - what is said about the plan, which each server makes by its own statistics;
 //   - what an EOF packet says about session state, which cannot follow it, and what an OK packet says about it if none
 //     follows.
@@ -85,8 +85,11 @@ func sorted(p []byte) []byte {
 	var variables, others [][]byte
 	for c := (mysqlwire.Changes{Rest: ok.Session}); c.Next(); {
 		value := c.Value
-		if string(c.Name) == "statement_id" {
+		switch string(c.Name) {
+		case "statement_id":
 			value = []byte("1234")
+		case "last_gtid":
+			value = []byte("0-1-1234")
 		}
 		entry := mysqlwire.AppendChange(nil, c.Kind, c.Name, value)
 		if c.Kind == mysqlwire.TrackSystemVariable {

@@ -1,6 +1,8 @@
 DROP TABLE IF EXISTS $schema.made, $other.made;
+DROP VIEW IF EXISTS $schema.v2;
 TRUNCATE $schema.w;
 BEGIN;
+DELETE FROM $schema.gen;
 DELETE FROM $schema.f;
 DELETE FROM $other.f;
 DELETE FROM $other.g;
