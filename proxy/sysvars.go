@@ -73,8 +73,8 @@ func comma(dst []byte, start int) []byte {
 // nothing else then. Only NAMES sets the collation that is in the definitions of result columns, and SET of the collation
 // of the connection does not change that one.
 func namesOf(vars map[string]string, named string) (names string, sets func(name string) bool) {
-	set, connection := vars["character_set_client"], vars["character_set_connection"]
-	if set == "" || connection == "" || vars["character_set_results"] != set || strings.ContainsAny(set+named, `'\`) {
+	set, client, connection := vars["character_set_results"], vars["character_set_client"], vars["character_set_connection"]
+	if set == "" || client == "" || connection == "" || client != set && named == "" || strings.ContainsAny(set+named, `'\`) {
 		return "", func(string) bool { return false }
 	}
 	names = "NAMES '" + set + "'"
@@ -83,8 +83,10 @@ func namesOf(vars map[string]string, named string) (names string, sets func(name
 	}
 	return names, func(name string) bool {
 		switch name {
-		case "character_set_client", "character_set_results":
+		case "character_set_results":
 			return true
+		case "character_set_client":
+			return client == set
 		case "character_set_connection":
 			return connection == set
 		case collationConnection:

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/go-mysql-org/go-mysql/mysql"
+
 	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 	"github.com/stickyproxy/stickyproxy/router"
@@ -114,34 +116,61 @@ const maxTrackingText = 64 << 10
 // back afterwards; in between and after it, they are ours. Within a transaction servers do not let trackers of GTIDs be
 // set, so the client sees ours there.
 func (c *conn) runTracking(r *request) error {
-	l := c.primary
-	if !l.tracks() || l.dead || l.inTransaction() || c.snapshot.open || c.tellPrimary() != nil {
-		if r.class.Effects.Has(router.SetsSystemVariable) {
+	if c.snapshot.open && c.snapshot.fresh {
+		if err := c.moveSnapshot(); err != nil {
+			return err
+		}
+	}
+	l, run := c.primary, c.run
+	if c.snapshot.open {
+		run = func(r *request) error { return c.direct(l, r) } // it has begun elsewhere, and this is not about data
+	}
+	if l.unsure && !l.dead {
+		l.queue([]byte{mysql.COM_PING})
+		if err := c.consult(l, told); err != nil {
+			return c.primaryFailed(err)
+		}
+	}
+	sets := r.class.Effects.Has(router.SetsSystemVariable)
+	stays := l.inTransaction() && sets && mentions(c.text(r), "session_track_gtids")                      // could not be taken back
+	stays = stays || !l.MariaDB && !l.inTransaction() && !c.snapshot.open && c.state.tracking.begun != "" // which is to be told to be over
+	if !l.tracks() || l.dead || stays || c.tellPrimary() != nil {
+		if sets {
 			l.Tracked = false // ours may be off now, until a reset
 			c.state.hold(heldUnknown)
 		}
 		return c.run(r)
 	}
-	n := trackersOf(l.MariaDB)
+	n := min(trackersOf(l.MariaDB), len(trackers)-1)
+	if !l.inTransaction() {
+		n = trackersOf(l.MariaDB)
+	}
 	if _, err := c.askServer(l, setTrackers(n, c.state.tracking.values)); err != nil {
 		return err
 	}
 	r.verbatim = true
-	if r.class.Effects.Has(router.SetsSystemVariable) && !onlyTracking(c.text(r)) {
+	if sets && !onlyTracking(c.text(r)) {
 		c.state.hold(heldUnknown) // the client may not want to be told what else it sets
 	}
-	if err := c.run(r); err != nil {
+	if err := run(r); err != nil {
 		return err
 	}
-	rows, err := c.askServer(l, askTrackers(n))
+	set, err := c.askServer(l, askTrackers(n))
 	if err != nil {
 		return err
+	}
+	if n < trackersOf(l.MariaDB) {
+		set = append(set, c.state.tracking.valueOf(n))
+	}
+	old := c.state.tracking
+	c.state.tracking = newTracking(set)
+	if old.valueOf(3) == c.state.tracking.valueOf(3) {
+		c.state.tracking.begun = old.begun
 	}
 	ours := make([]string, n)
 	for i := range ours {
 		ours[i] = trackers[i].ours
 	}
-	c.state.tracking = newTracking(rows)
 	_, err = c.askServer(l, setTrackers(n, ours))
 	return err
 }
@@ -202,6 +231,14 @@ func newTracking(set []string) tracking {
 		t.variables = append(t.variables, strings.ToLower(strings.TrimSpace(name)))
 	}
 	return t
+}
+
+// valueOf is the client's value of the tracker at this place in trackers, which is off unless somebody has set it.
+func (t *tracking) valueOf(i int) string {
+	if i < len(t.values) {
+		return t.values[i]
+	}
+	return "OFF"
 }
 
 // trackingOf is what a client is told at the beginning of its session, where the servers may be set up to tell all clients

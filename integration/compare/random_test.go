@@ -110,7 +110,6 @@ func newPitch(r *rig, player int) *pitch {
 
 // compare plays the steps both ways and returns the first difference, "" if there is none.
 func (p *pitch) compare(steps []step) string {
-	p.forget()
 	stage := p.rig.stage
 	if p.staged {
 		stage = p.rig.restage
@@ -131,15 +130,7 @@ func (p *pitch) compare(steps []step) string {
 	return ""
 }
 
-// forget ends the XA transactions that scripts have prepared, and whose locks outlive their connections.
-func (p *pitch) forget() {
-	for _, schema := range []string{p.direct[0], p.proxied[0]} {
-		p.rig.forget("x" + schema)
-	}
-}
-
 func (p *pitch) clear() {
-	p.forget()
 	p.rig.drop(p.direct[0], p.direct[1])
 	p.rig.drop(p.proxied[0], p.proxied[1])
 }

@@ -142,13 +142,6 @@ func (r *rig) admin(sql string) {
 	}
 }
 
-// forget rolls back an XA transaction if it was prepared.
-func (r *rig) forget(xid string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	_, _ = r.roots[0].run("XA ROLLBACK '" + xid + "'") // it is an error if there is none
-}
-
 // stage makes the schemas that a script finds afresh.
 func (r *rig) stage(schema, other string) { r.adminFile("testdata/stage.sql", schema, other) }
 
