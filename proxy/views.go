@@ -105,6 +105,7 @@ func (c *conn) views() (*views, error) {
 func (c *conn) askForViews() (*views, error) {
 	ctx, cancel := c.connectTimeout()
 	defer cancel()
+	c.primary.foundSome = false // there may be none
 	rows, err := c.primary.Query(ctx, viewsQuery(c.primary.MariaDB))
 	if answered(err) != nil {
 		return &views{any: true}, nil
