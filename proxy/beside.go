@@ -38,13 +38,18 @@ func (c *conn) asBefore(r *request) []byte {
 		return appendQuery(nil, c.primary.Capabilities,
 			fmt.Sprintf("SIGNAL SQLSTATE '%s' SET MYSQL_ERRNO = %d, MESSAGE_TEXT = _utf8mb4 X'%X'", e.State, e.Code, e.Message))
 	case e != nil || r.rows:
-		option := byte(1)
-		if c.client.Capabilities.Has(mysqlwire.CapMultiStatements) {
-			option = 0
-		}
-		return []byte{mysql.COM_SET_OPTION, option, 0} // as it is: the answer counts as that to a query
+		return c.countsAsQuery()
 	}
 	return nil
+}
+
+// countsAsQuery is a command that changes nothing, and whose answer counts as that to a query for ROW_COUNT().
+func (c *conn) countsAsQuery() []byte {
+	option := byte(1)
+	if c.client.Capabilities.Has(mysqlwire.CapMultiStatements) {
+		option = 0
+	}
+	return []byte{mysql.COM_SET_OPTION, option, 0} // as it is
 }
 
 // beginReadOnly puts the beginning of a READ ONLY transaction ahead of what is sent to the primary next.

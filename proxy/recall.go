@@ -123,6 +123,8 @@ func (c *conn) recall(r *request) error {
 	case c.warned == l && c.primary.warned && addsWarnings(c.primary, r):
 		c.primary.queue(appendQuery(nil, c.primary.Capabilities, forgetsWarnings(c.primary.MariaDB)))
 		c.primary.warned = false
+	case r.class.UsesWarnings && r.class.Reason == router.ReasonPrevious && c.previous == l && l.MariaDB:
+		c.primary.queue(c.countsAsQuery()) // GET DIAGNOSTICS leaves ROW_COUNT() alone
 	case r.class.Effects.Has(router.Calls) && c.previous == l && !l.MariaDB:
 		c.primary.queue([]byte{mysql.COM_PING}) // a routine that changes nothing tells how many rows the statement before has changed
 	default:

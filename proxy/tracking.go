@@ -171,8 +171,14 @@ func (c *conn) runTracking(r *request) error {
 	for i := range ours {
 		ours[i] = trackers[i].ours
 	}
-	_, err = c.askServer(l, setTrackers(n, ours))
-	return err
+	if _, err = c.askServer(l, setTrackers(n, ours)); err != nil {
+		return err
+	}
+	if r.rows && r.failure == nil {
+		l.queue(c.countsAsQuery())
+		return c.repeated(c.consult(l, told))
+	}
+	return nil
 }
 
 // quoted is a string of the plain kind. What is not plain makes onlyTracking say no.
