@@ -30,10 +30,14 @@ func findsPerhaps(r *request) bool {
 	return r.runs() && r.class.Effects.Any(router.Calls|router.CallsFunction)
 }
 
-// passesOnCount reports whether a request is a CALL that may tell how many rows the statement before it has changed, as on MySQL
-// one does that changes none. That counts for more than what was found: it is told without a question.
-func (c *conn) passesOnCount(r *request) bool {
-	return r.class.Effects.Has(router.Calls) && !c.primary.MariaDB && c.previous == c.primary && c.counted
+// passesOn reports whether a request may tell of the statement before it on the primary, for which nothing may run between the
+// two: on MySQL, a CALL that changes no rows tells how many that has changed, and on MariaDB what calls something leaves alone
+// the warnings of that. This counts for more than what was found.
+func (c *conn) passesOn(r *request) bool {
+	if c.primary.MariaDB {
+		return c.warned == c.primary && c.primary.warned && addsWarnings(c.primary, r)
+	}
+	return r.class.Effects.Has(router.Calls) && c.previous == c.primary && c.counted
 }
 
 // found notes who knows what FOUND_ROWS() tells after a request that ran.

@@ -118,7 +118,7 @@ func (c *conn) recall(r *request) error {
 	case warnings, (executes || r.class.UsesRowCount) && c.previous == l,
 		(executes || r.class.Effects.Has(router.UsesFoundRows)) && c.rows == l:
 		return c.findAgain(warnings)
-	case findsPerhaps(r) && c.rows == l && !c.passesOnCount(r):
+	case findsPerhaps(r) && c.rows == l && !c.passesOn(r):
 		return c.findAgain(false)
 	case c.warned == l && c.primary.warned && addsWarnings(c.primary, r):
 		c.primary.queue(appendQuery(nil, c.primary.Capabilities, forgetsWarnings(c.primary.MariaDB)))

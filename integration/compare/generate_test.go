@@ -115,8 +115,7 @@ var (
 		"EXPLAIN SELECT 1", "SHOW VARIABLES LIKE 'sql_mode'", "SHOW CHARACTER SET LIKE 'utf8mb4'", "SHOW CREATE PROCEDURE gives", "CHECKSUM TABLE f", "SHOW DATABASES LIKE '$schema'", "SHOW FULL TABLES LIKE 'v%'", "HELP 'nothing at all'",
 	}
 	conditions = []string{
-		"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no', MYSQL_ERRNO = 300N", "SIGNAL SQLSTATE '01000' SET MESSAGE_TEXT = 'hm'", "RESIGNAL", "GET DIAGNOSTICS @n = NUMBER", "GET DIAGNOSTICS @n = NUMBER, @r = ROW_COUNT", "SELECT @n, @r",
-		"GET DIAGNOSTICS CONDITION 1 @m = MESSAGE_TEXT, @e = MYSQL_ERRNO", "SELECT @m, @e", "GET CURRENT DIAGNOSTICS CONDITION 1 @m = RETURNED_SQLSTATE",
+		"SIGNAL SQLSTATE '45000' SET MESSAGE_TEXT = 'no', MYSQL_ERRNO = 300N", "SIGNAL SQLSTATE '01000' SET MESSAGE_TEXT = 'hm'", "RESIGNAL", "SELECT @m",
 	}
 	charsets = []string{
 		"SET NAMES binary", "SET NAMES utf8mb3", "SET NAMES DEFAULT", "SET CHARACTER SET DEFAULT", "SET NAMES utf8mb4 COLLATE utf8mb4_general_ci", "SET NAMES latin1 COLLATE latin1_german2_ci", "SET character_set_client = latin1", "SET character_set_client = utf8mb4",
@@ -148,7 +147,7 @@ var (
 	// XA PREPARE is left out: who goes on behind it waits for its locks, on servers that let him, and for a long time.
 	branches  = []string{"XA START 'x$schema'", "XA END 'x$schema'", "XA COMMIT 'x$schema'", "XA ROLLBACK 'x$schema'", "XA COMMIT 'x$schema' ONE PHASE"}
 	flavoured = []string{
-		"INSERT INTO w (v) VALUES ('r') RETURNING id, v", "DELETE FROM w WHERE id = N RETURNING v", "SET STATEMENT sql_mode = 'ANSI_QUOTES' FOR SELECT \"v\" FROM f WHERE id = N", "BEGIN NOT ATOMIC SET @x = N; SELECT @x; END", `SELECT /*+ SET_VAR(sql_mode = 'ANSI_QUOTES') */ "v" FROM f WHERE id = N`,
+		"INSERT INTO w (v) VALUES ('r') RETURNING id, v", "DELETE FROM w WHERE id = N RETURNING v", "SET STATEMENT group_concat_max_len = 4 FOR SELECT GROUP_CONCAT(v) FROM f", "BEGIN NOT ATOMIC SET @x = N; SELECT @x; END", `SELECT /*+ SET_VAR(sql_mode = 'ANSI_QUOTES') */ "v" FROM f WHERE id = N`,
 		"SELECT /*! SQL_CALC_FOUND_ROWS */ id FROM f LIMIT N", "SELECT /*!50000 id */ FROM f", "SELECT /*M! id, */ v FROM f", "SELECT v FROM f WHERE id = N FOR SHARE", "SELECT v FROM f WHERE id = N FOR UPDATE SKIP LOCKED", "CREATE OR REPLACE TEMPORARY TABLE tt (a INT)", "SELECT ROWNUM(), id FROM f",
 	}
 	routines = []string{"CALL handles()", "CALL changes(@x, @y)", "CALL several(); SELECT N", "CALL counts()", "CALL several()", "CALL failing()", "CALL gives(@x)", "CALL hides_state()", "SELECT * FROM hidden", "SELECT @hidden", "CALL sets_mode()", "CALL sets_hidden()"}
