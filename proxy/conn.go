@@ -96,6 +96,7 @@ type request struct {
 	counted  bool             // ROW_COUNT() behind it is not 0, if it did not fail
 	warned   bool             // it did, for any part of the text
 	matched  bool             // it is an UPDATE, and has matched rows
+	some     bool             // it has returned at least one row, if it is one query
 	masked   bool             // the client was told another error than the server's
 	named    bool             // and, by name, one that is recorded
 	placed   bool             // and, in the last packet, the current schema

@@ -54,7 +54,7 @@ func (c *conn) found(l *link, r *request) {
 		c.unmatched = l == c.primary && c.rows != nil && c.rows == c.replica
 	}
 	if finds != router.FindsNothing || r.class.Effects.Any(opaque) {
-		l.foundSome = matches && r.matched
+		l.foundSome = matches && r.matched || finds == router.FindsRows && !failed && !r.class.Multi && r.some
 	}
 }
 

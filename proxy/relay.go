@@ -124,7 +124,7 @@ func (x *relay) ended(event mysqlwire.Event, packet []byte) error {
 	}
 	end := event == mysqlwire.EventEnd
 	if end {
-		x.r.rows, x.r.columns = true, x.resp.Columns
+		x.r.rows, x.r.columns, x.r.some = true, x.resp.Columns, x.rowsCame(packet)
 		x.columnsKnown(packet, &ok.Status)
 	}
 	if end && !x.l.Capabilities.Has(mysqlwire.CapDeprecateEOF) {
@@ -166,6 +166,16 @@ func (x *relay) ended(event mysqlwire.Event, packet []byte) error {
 	mysqlwire.AppendHeader(b[:0], len(b)-mysqlwire.HeaderSize, packet[3])
 	x.replace(packet, b)
 	return nil
+}
+
+// rowsCame reports whether the packet that ends a result, the first of its response, has certainly come behind rows, and not
+// where it would without any.
+func (x *relay) rowsCame(packet []byte) bool {
+	behind := x.resp.Columns + 2 // the number of columns and their definitions
+	if !x.l.Capabilities.Has(mysqlwire.CapDeprecateEOF) {
+		behind++
+	}
+	return packet[3]-x.resp.Shift != byte(behind) && !x.resp.Cursor
 }
 
 // told is what the client is told of the session state in a packet.
