@@ -15,9 +15,9 @@ type turn struct {
 	quiet   bool // and nothing is lost if none comes
 	drain   bool
 	expired bool
+	limited bool // the wait has a deadline of its own, and expire need not look
 
 	patience time.Duration // how long the wait may take, 0: no limit
-	limited  bool          // it has a deadline for that, and expire need not look
 	waits    uint64        // how many there were
 	seen     uint64        // the wait that since is the beginning of
 	since    time.Time
