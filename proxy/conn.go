@@ -35,10 +35,10 @@ type conn struct {
 	replica   *link  // nil until a read goes to one, and after it failed
 	previous  *link  // where the previous statement ran
 	rows      *link  // where the last statement ran that returned rows
-	unmatched bool   // or that is the primary, where an UPDATE has matched nothing since: see found.go
 	warned    *link  // where the last statement ran that the server's warnings are about
 	warnings  uint16 // of the previous statement, unless it failed
 	counted   bool   // ROW_COUNT() of the previous statement is not 0
+	unmatched bool   // rows, or it is the primary, where an UPDATE has matched nothing since: see found.go
 	kept      kept
 
 	state      state
