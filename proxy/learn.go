@@ -227,6 +227,9 @@ func (c *conn) learnChanges(l *link, changes []byte) {
 			}
 		}
 	}
+	if c.state.renamed && bytes.Contains(changes, []byte("character_set_results")) && !bytes.Contains(changes, []byte("character_set_connection")) {
+		c.state.renamed = false // it was set by itself behind a NAMES, and ended what that says of columns
+	}
 	if current {
 		l.version = c.state.version
 	}
