@@ -84,12 +84,12 @@ func (x *relay) statusAt(packet []byte) int {
 	return at
 }
 
-// tellsWarnings reports whether a command of the primary tells how many warnings the statement before had, which ran on
-// the replica. MariaDB has no such commands.
+// tellsWarnings reports whether a command tells how many warnings the statement before had, which ran on another server.
+// MariaDB has no such commands.
 func (x *relay) tellsWarnings() bool {
 	switch x.r.code {
 	case mysql.COM_PING, mysql.COM_INIT_DB, mysql.COM_SET_OPTION:
-		return !x.l.MariaDB && !x.l.replica && x.c.warned != nil && x.c.warned == x.c.replica
+		return !x.l.MariaDB && x.c.warned != nil && x.c.warned != x.l
 	}
 	return false
 }
