@@ -227,12 +227,17 @@ func (c *conn) learnChanges(l *link, changes []byte) {
 			}
 		}
 	}
-	if c.state.renamed && bytes.Contains(changes, []byte("character_set_results")) && !bytes.Contains(changes, []byte("character_set_connection")) {
-		c.state.renamed = false // it was set by itself behind a NAMES, and ended what that says of columns
+	if c.state.renamed && !l.Blurs() && setsResultsAlone(changes) {
+		c.state.renamed = false
 	}
 	if current {
 		l.version = c.state.version
 	}
+}
+
+// setsResultsAlone reports whether character_set_results was set by itself, which ends what a SET NAMES before says of columns.
+func setsResultsAlone(changes []byte) bool {
+	return bytes.Contains(changes, []byte("character_set_results")) && !bytes.Contains(changes, []byte("character_set_connection"))
 }
 
 func (c *conn) learnVariable(l *link, name, value []byte) {
