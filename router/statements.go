@@ -152,6 +152,7 @@ func (s *scanner) other(k key) Statement {
 	case keyKill:
 		return s.finish(ReasonAdministration, false, Kills)
 	case keySignal:
+		s.warnings = true // RESIGNAL adds to what the statement before has left
 		return s.finish(ReasonCall, false, 0)
 	case keyHelp:
 		return s.finish(ReasonServerState, false, 0)

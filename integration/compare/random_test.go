@@ -17,6 +17,7 @@ import (
 
 var (
 	sequences = flag.Int("sequences", 150, "how many random scripts are played on each engine")
+	more      = flag.Bool("more", false, "random scripts have more kinds of statements in them")
 	firstSeed = flag.Uint64("seed", 1, "the seed of the first random script, that of the next is one more; 0 chooses it at random")
 )
 
