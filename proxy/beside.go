@@ -108,7 +108,10 @@ func (l *link) onAgain() {
 // on the replica before.
 func (c *conn) recallBeside(r *request) error {
 	if r.class.UsesWarnings && c.kept.payload == nil && !r.class.Effects.Has(router.UsesFoundRows) {
-		c.primary.queue(appendQuery(nil, c.primary.Capabilities, finds(1, true)))
+		if c.primary.MariaDB {
+			c.primary.queue(appendQuery(nil, c.primary.Capabilities, forgetsWarnings(true)))
+		}
+		c.primary.queue(appendQuery(nil, c.primary.Capabilities, finds(1)))
 		return nil
 	}
 	return c.recall(r)

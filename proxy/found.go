@@ -85,35 +85,50 @@ func (c *conn) settleFound(r *request) error {
 	if !c.unmatched || !r.class.Effects.Any(router.UsesFoundRows|router.Executes) && !findsPerhaps(r) {
 		return nil
 	}
-	c.unmatched = false
 	ctx, cancel := c.connectTimeout()
 	defer cancel()
-	found, err := ask(ctx, c.primary, "SELECT FOUND_ROWS()")
-	if err != nil || found != "0" {
+	found, answers, err := ask(ctx, c.primary, "SELECT FOUND_ROWS()")
+	if err != nil || !answers {
 		return err
 	}
-	_, err = ask(ctx, c.primary, finds(0, true))
+	c.unmatched = false
+	if found != "0" {
+		return nil
+	}
+	_, _, err = ask(ctx, c.primary, finds(0))
 	c.rows, c.primary.foundSome = c.primary, false
 	return err
 }
 
-// findAgain runs a query on the primary that finds as many rows as the last one did, and leaves no warnings if quiet.
-func (c *conn) findAgain(quiet bool) error {
+// findAgain runs a query on the primary that finds as many rows as the last one did.
+func (c *conn) findAgain() error {
 	from := c.rows
 	if from == nil {
 		from = c.primary
 	}
 	ctx, cancel := c.connectTimeout()
 	defer cancel()
-	found, err := ask(ctx, from, "SELECT FOUND_ROWS()")
+	found, _, err := ask(ctx, from, "SELECT FOUND_ROWS()")
 	if err != nil && from == c.primary {
 		return err
 	}
 	n, _ := strconv.ParseUint(found, 10, 64) // what a replica that failed had found is gone with it
-	if _, err := ask(ctx, c.primary, finds(n, quiet && n <= maxPlain)); err != nil {
-		return err
+	if c.primary.MariaDB && c.primary.warned && c.warned != c.primary {
+		if _, _, err := ask(ctx, c.primary, forgetsWarnings(true)); err != nil {
+			return err
+		}
 	}
-	c.previous, c.rows, c.warned, c.kept, c.primary.warned = c.primary, c.primary, c.primary, kept{}, !quiet
+	again := finds(n)
+	_, answers, err := ask(ctx, c.primary, again)
+	switch {
+	case err != nil:
+		return err
+	case !answers && from != c.primary: // it will refuse the request as well, behind which the other one is asked still
+		_, _, _ = ask(ctx, from, again)
+		return nil
+	}
+	c.primary.warned = n > maxPlain || c.primary.MariaDB && c.primary.warned && c.warned == c.primary
+	c.previous, c.rows, c.warned, c.kept = c.primary, c.primary, c.primary, kept{}
 	c.unmatched, c.primary.foundSome = false, n > 0
 	return nil
 }
@@ -121,21 +136,21 @@ func (c *conn) findAgain(quiet bool) error {
 // maxPlain is how many rows may be returned for nothing.
 const maxPlain = 1000
 
-// finds is a query that finds n rows. Returning them is the plain way; not returning them has MySQL warn of
-// SQL_CALC_FOUND_ROWS.
-func finds(n uint64, plain bool) string {
+// finds is a query that finds n rows. Returning them is the plain way, and needs no table, so that it is answered behind XA END
+// too, but leaves the warnings that MariaDB has; not returning them has MySQL warn of SQL_CALC_FOUND_ROWS.
+func finds(n uint64) string {
+	count := strconv.FormatUint(n, 10)
+	if n <= maxPlain {
+		return "SELECT 1" + strings.Repeat(" UNION ALL SELECT 1", max(int(n)-1, 0)) + " LIMIT " + count
+	}
 	const digit = "(SELECT 0 UNION ALL SELECT 1 UNION ALL SELECT 2 UNION ALL SELECT 3 UNION ALL SELECT 4 " +
 		"UNION ALL SELECT 5 UNION ALL SELECT 6 UNION ALL SELECT 7 UNION ALL SELECT 8 UNION ALL SELECT 9) AS d"
-	count := strconv.FormatUint(n, 10)
 	var b strings.Builder
 	for i := range count {
 		if i > 0 {
 			b.WriteString(", ")
 		}
 		b.WriteString(digit + strconv.Itoa(i))
-	}
-	if plain {
-		return "SELECT 1 FROM " + b.String() + " LIMIT " + count
 	}
 	return "SELECT SQL_CALC_FOUND_ROWS 1 FROM (SELECT 1 FROM " + b.String() + " LIMIT " + count + ") AS d LIMIT 0"
 }

@@ -116,10 +116,8 @@ func (c *conn) recall(r *request) error {
 	case c.kept.payload != nil && c.warned == l && (warnings || addsWarnings(c.primary, r)):
 		return c.runKept()
 	case warnings, (executes || r.class.UsesRowCount) && c.previous == l,
-		(executes || r.class.Effects.Has(router.UsesFoundRows)) && c.rows == l:
-		return c.findAgain(warnings)
-	case findsPerhaps(r) && c.rows == l && !c.passesOn(r):
-		return c.findAgain(false)
+		(executes || r.class.Effects.Has(router.UsesFoundRows) || findsPerhaps(r) && !c.passesOn(r)) && c.rows == l:
+		return c.findAgain()
 	case c.warned == l && c.primary.warned && addsWarnings(c.primary, r):
 		c.primary.queue(appendQuery(nil, c.primary.Capabilities, forgetsWarnings(c.primary.MariaDB)))
 		c.primary.warned = false
@@ -170,18 +168,19 @@ func (c *conn) runKept() error {
 	return nil
 }
 
-// ask returns the only value that a question of ours has, "" if the server refuses to answer.
-func ask(ctx context.Context, l *link, question string) (string, error) {
+// ask returns the only value that a question of ours has, and whether the server answers it at all: behind XA END, it
+// refuses most.
+func ask(ctx context.Context, l *link, question string) (value string, answers bool, err error) {
 	rows, err := l.Query(ctx, question)
 	var refused *mysqlwire.Error
 	switch {
 	case errors.As(err, &refused):
-		return "", nil
+		return "", false, nil
 	case err != nil:
 		l.dead = true
-		return "", serverError{err}
+		return "", false, serverError{err}
 	case len(rows.Values) == 0:
-		return "", nil
+		return "", true, nil
 	}
-	return rows.Values[0][0].String, nil
+	return rows.Values[0][0].String, true, nil
 }
