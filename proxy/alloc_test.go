@@ -29,7 +29,7 @@ func TestQueryAllocatesNothing(t *testing.T) {
 		{"with session state that the client does not want", modern, query("SELECT c FROM sbtest1 WHERE id=12345"), len(answer), counted},
 		{"text on the primary", modern, query("SELECT c FROM sbtest1 WHERE id=12345 FOR UPDATE"), len(answer), answer},
 		{"classic EOF", modern &^ mysqlwire.CapDeprecateEOF, query("SELECT c FROM sbtest1 WHERE id=12345"), len(answer) + old - 2, answer},
-		{"prepared", modern, executeOne, len(answer), answer},
+		{"prepared", modern, executeOf(cannedID), len(answer), answer},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			p := startPath(t, tt.caps, prepareThen(tt.answer))

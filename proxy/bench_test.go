@@ -22,7 +22,7 @@ func BenchmarkPointSelect(b *testing.B) {
 		{"text/replica", modern, query("SELECT c FROM sbtest1 WHERE id=12345")},
 		{"text/primary", modern, query("SELECT c FROM sbtest1 WHERE id=12345 FOR UPDATE")},
 		{"text/classic-eof", modern &^ mysqlwire.CapDeprecateEOF, query("SELECT c FROM sbtest1 WHERE id=12345")},
-		{"prepared/replica", modern, executeOne},
+		{"prepared/replica", modern, executeOf(cannedID)},
 	} {
 		b.Run(bm.name, func(b *testing.B) {
 			p := startPath(b, bm.caps, prepareThen(answer))

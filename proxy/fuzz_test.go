@@ -43,15 +43,16 @@ func clientBytes() [][]byte {
 	}
 	join := func(all ...[]byte) []byte { return bytes.Join(all, nil) }
 	prepare := command(mysql.COM_STMT_PREPARE, "SELECT c FROM t WHERE id = ?")
+	executed := executeOf(cannedID)
 	return [][]byte{
 		query("SELECT 1"),
 		join(query("INSERT INTO t VALUES (1)"), query("SELECT 1"), command(mysql.COM_QUIT, "")),
 		join(query("START TRANSACTION READ ONLY"), query("SELECT 1"), query("UPDATE t SET a = 1"), query("COMMIT")),
-		join(prepare, executeOne, executeOne, command(mysql.COM_STMT_RESET, "\x01\x00\x00\x00"), command(mysql.COM_STMT_CLOSE, "\x01\x00\x00\x00"), executeOne),
-		join(prepare, command(mysql.COM_STMT_SEND_LONG_DATA, "\x01\x00\x00\x00\x00\x00long"), executeOne,
-			command(mysql.COM_STMT_FETCH, "\x01\x00\x00\x00\x05\x00\x00\x00")),
-		join(prepare, command(mysql.COM_RESET_CONNECTION, ""), executeOne),
-		join(prepare, command(mysql.COM_CHANGE_USER, "app\x00\x00\x00\x2d\x00caching_sha2_password\x00\x00"), executeOne),
+		join(prepare, executed, executed, command(mysql.COM_STMT_RESET, "\x09\x00\x00\x00"), command(mysql.COM_STMT_CLOSE, "\x09\x00\x00\x00"), executed),
+		join(prepare, command(mysql.COM_STMT_SEND_LONG_DATA, "\x09\x00\x00\x00\x00\x00long"), executed,
+			command(mysql.COM_STMT_FETCH, "\x09\x00\x00\x00\x05\x00\x00\x00")),
+		join(prepare, command(mysql.COM_RESET_CONNECTION, ""), executed),
+		join(prepare, command(mysql.COM_CHANGE_USER, "app\x00\x00\x00\x2d\x00caching_sha2_password\x00\x00"), executed),
 		join(query("SET session_track_schema = 0"), query("USE b"), query("SELECT 1")),
 		join(query("KILL 1"), command(mysql.COM_PROCESS_KILL, "\x01\x00\x00\x00"), query("KILL QUERY 2147483649")),
 		join(query("CREATE TEMPORARY TABLE t (a INT)"), query("SELECT * FROM t"), query("DROP TABLE t")),
@@ -59,7 +60,7 @@ func clientBytes() [][]byte {
 		join(query("LOAD DATA LOCAL INFILE 'f' INTO TABLE t"), mysqlwire.AppendPacket(nil, 2, []byte("abc")), mysqlwire.AppendPacket(nil, 3, nil), query("SELECT 1")),
 		join(query("SET @sticky_session = 'a', @x = 1; SELECT 1; SELECT @sticky_token"), query("BEGIN /*sticky_session=b,sticky_pin=1*/"),
 			query("INSERT INTO t VALUES (1) -- sticky_session='c%20d'"), query("COMMIT")),
-		join(command(mysql.COM_STMT_PREPARE, "SET @sticky_session = ?"), executeOne, command(mysql.COM_STMT_PREPARE, "SELECT @sticky_route, @sticky_pin"),
+		join(command(mysql.COM_STMT_PREPARE, "SET @sticky_session = ?"), executeOf(1), command(mysql.COM_STMT_PREPARE, "SELECT @sticky_route, @sticky_pin"),
 			command(mysql.COM_STMT_EXECUTE, "\x02\x00\x00\x00\x01\x01\x00\x00\x00"), command(mysql.COM_STMT_FETCH, "\x02\x00\x00\x00\x05\x00\x00\x00"),
 			command(mysql.COM_STMT_CLOSE, "\x01\x00\x00\x00")),
 		command(mysql.COM_QUERY, "\x01\x01\x00\x01\xfe\x00\x0esticky_session\x02u1SELECT 1"),

@@ -142,12 +142,17 @@ func query(sql string) []byte {
 	return mysqlwire.AppendPacket(nil, 0, append([]byte{mysql.COM_QUERY}, sql...))
 }
 
-// executeOne executes statement 1 with one integer.
-var executeOne = mysqlwire.AppendPacket(nil, 0, []byte{mysql.COM_STMT_EXECUTE, 1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8})
+// cannedID is the id that servers give to each statement here.
+const cannedID = 9
+
+// executeOf executes a statement with one integer.
+func executeOf(id byte) []byte {
+	return mysqlwire.AppendPacket(nil, 0, []byte{mysql.COM_STMT_EXECUTE, id, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 8, 0, 1, 2, 3, 4, 5, 6, 7, 8})
+}
 
 // prepareOK is the answer to the PREPARE of a statement with one parameter and one column.
 func prepareOK(caps mysqlwire.Capability) []byte {
-	b := mysqlwire.AppendPacket(nil, 1, []byte{0, 9, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0})
+	b := mysqlwire.AppendPacket(nil, 1, []byte{0, cannedID, 0, 0, 0, 1, 0, 1, 0, 0, 0, 0})
 	seq := byte(2)
 	for range 2 {
 		b = mysqlwire.AppendPacket(b, seq, []byte("\x03def\x00\x00\x00\x01?\x00\x0c\x3f\x00\x00\x00\x00\x00\xfd\x00\x00\x00\x00\x00"))
@@ -160,12 +165,16 @@ func prepareOK(caps mysqlwire.Capability) []byte {
 	return b
 }
 
-// prepareThen answers COM_STMT_PREPARE, and anything else with answer.
+// prepareThen answers COM_STMT_PREPARE, and anything else with answer, but for the execution of another statement.
 func prepareThen(answer []byte) func([]byte) []byte {
 	prepared := prepareOK(mysqlwire.CapDeprecateEOF)
+	unknown := mysqlwire.AppendPacket(nil, 1, (&mysqlwire.Error{Code: mysql.ER_UNKNOWN_STMT_HANDLER, State: "HY000"}).Append(nil))
 	return func(command []byte) []byte {
-		if command[mysqlwire.HeaderSize] == mysql.COM_STMT_PREPARE {
+		switch {
+		case command[mysqlwire.HeaderSize] == mysql.COM_STMT_PREPARE:
 			return prepared
+		case command[mysqlwire.HeaderSize] == mysql.COM_STMT_EXECUTE && command[mysqlwire.HeaderSize+1] != cannedID:
+			return unknown
 		}
 		return answer
 	}
