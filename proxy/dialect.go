@@ -42,7 +42,8 @@ func (x *relay) columnsKnown(packet []byte, status *mysqlwire.Status) {
 }
 
 // openTransaction corrects what the server that does not have the client's transaction says of it: a replica that is asked
-// about an earlier statement or a cursor, or the primary while the transaction is a READ ONLY one on a replica.
+// about an earlier statement, or about one that is prepared there, or the primary while the transaction is a READ ONLY one on
+// a replica.
 func (x *relay) openTransaction(packet []byte, status *mysqlwire.Status) {
 	const flags = mysqlwire.StatusInTrans | mysqlwire.StatusInTransRO
 	mask := flags | mysqlwire.StatusAutocommit
@@ -51,7 +52,8 @@ func (x *relay) openTransaction(packet []byte, status *mysqlwire.Status) {
 	}
 	other := x.c.primary.status & mask
 	switch {
-	case x.l.replica == x.c.snapshot.open, x.l.replica && x.r.class.Kind != router.Previous && x.r.code != mysql.COM_STMT_FETCH:
+	case x.l.replica == x.c.snapshot.open,
+		x.l.replica && x.r.class.Kind != router.Previous && x.r.code != mysql.COM_STMT_FETCH && x.r.code != mysql.COM_STMT_RESET:
 		return
 	case !x.l.replica:
 		mask = flags
