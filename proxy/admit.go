@@ -34,7 +34,7 @@ func (s *Server) login(cl *client) (*conn, error) {
 	if s.o.NoLocalInfile {
 		info.Capabilities &^= mysqlwire.CapLocalFiles // the servers refuse it to a client that has not asked for it
 	}
-	admitted, err := admission.Login(ctx, cl.nc, Hello{
+	admitted, err := admission.Login(s.ctx, cl.nc, Hello{
 		ConnectionID: id, Version: info.Version, Capabilities: info.Capabilities, Collation: byte(info.Collation), Salt: salt,
 	})
 	if err != nil {

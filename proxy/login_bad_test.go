@@ -6,6 +6,7 @@ import (
 	"crypto/rsa"
 	"errors"
 	"io"
+	"net"
 	"runtime"
 	"testing"
 	"testing/synctest"
@@ -161,6 +162,21 @@ func TestLoginSlowClient(t *testing.T) {
 				}
 			})
 		})
+	}
+}
+
+// Ensure that a client that says nothing for too long is told so, and not that the proxy stops.
+func TestServerTellsASlowClient(t *testing.T) {
+	r := startRig(t, rigOptions{options: Options{ConnectTimeout: 50 * time.Millisecond}})
+	nc, err := net.Dial("tcp", r.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer nc.Close()
+	c := &rawClient{t: t, conn: nc}
+	c.hello()
+	if got := mysqlwire.ParseError(c.read()); got.Code != 1159 {
+		t.Errorf("got %v", got)
 	}
 }
 
