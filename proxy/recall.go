@@ -71,6 +71,12 @@ func leavesWarnings(st router.Statement) bool {
 	return st.OpensNothing || st.Finds == router.FindsNothing && !st.Multi && st.Effects.Any(router.Deallocates|router.UnlocksTables)
 }
 
+// leavesPerhaps reports whether a request leaves alone the warnings of the statement before, and perhaps the number of rows that
+// was found.
+func leavesPerhaps(l *link, r *request) bool {
+	return l.MariaDB && findsPerhaps(r) && leavesWarnings(r.class)
+}
+
 // addsWarnings reports whether what a request leaves as warnings may be added to those of the statement before.
 func addsWarnings(l *link, r *request) bool {
 	if l.MariaDB {
@@ -113,7 +119,7 @@ func (c *conn) recall(r *request) error {
 	executes := r.class.Effects.Has(router.Executes) // what was prepared in SQL may ask for anything
 	warnings := (executes || r.class.UsesWarnings) && c.warned == l
 	switch {
-	case c.kept.payload != nil && c.warned == l && (warnings || addsWarnings(c.primary, r)):
+	case c.kept.payload != nil && c.warned == l && (warnings || addsWarnings(c.primary, r) || leavesPerhaps(c.primary, r)):
 		return c.runKept()
 	case warnings, (executes || r.class.UsesRowCount) && c.previous == l,
 		(executes || r.class.Effects.Has(router.UsesFoundRows) || findsPerhaps(r) && !c.passesOn(r)) && c.rows == l:

@@ -56,6 +56,10 @@ func (s *scanner) parenthesised() Statement {
 // read classifies a query expression, from its first keyword on.
 func (s *scanner) read() Statement {
 	s.query, s.finds = true, true
+	if s.mariadb && s.key() == keyValues { // what FOUND_ROWS() says then depends on how the server runs it
+		s.refuse(ReasonNotUnderstood)
+		s.finds, s.selects = false, true
+	}
 	s.rest()
 	return s.verdict()
 }
