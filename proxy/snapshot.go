@@ -59,7 +59,7 @@ func (c *conn) inSnapshot(r *request) (*link, error) {
 		}
 		return nil, err
 	}
-	if (e.Any(router.SetsUserVariable|opaque) || e.Has(router.SetsSystemVariable) && staysBehind(c.text(r))) && !refusedForReplica(r.failure) {
+	if (e.Any(router.SetsUserVariable|router.SetsUnreported|opaque) || e.Has(router.SetsSystemVariable) && staysBehind(c.text(r))) && !refusedForReplica(r.failure) {
 		if err := c.repeat(r); err != nil {
 			return nil, err
 		}
