@@ -361,14 +361,15 @@ func toldByDefault(name string) bool {
 }
 
 // forClient keeps of a server's session state what the client wants to be told, nil for nothing. Chained: one transaction
-// may have ended and another begun, of which MySQL tells with a state that is empty, and not nil.
-func (t *tracking) forClient(changes []byte, mariaDB, chained, multi bool) []byte {
+// may have ended and another begun, of which MySQL tells with a state that is empty, and not nil. Branch: an XA transaction
+// has begun; if there was another before, a statement that failed has ended it without a word.
+func (t *tracking) forClient(changes []byte, mariaDB, chained, multi, branch bool) []byte {
 	var kept []byte
 	before := t.begun
 	for c := (mysqlwire.Changes{Rest: changes}); c.Next(); {
 		tell, value := t.wants(&c), c.Value
 		if c.Kind == mysqlwire.TrackTransaction && !mariaDB {
-			now, explicit := t.explicit(value, chained && (!multi || string(value) == "T_______"))
+			now, explicit := t.explicit(value, branch || chained && (!multi || string(value) == "T_______"))
 			if explicit && !t.transaction {
 				tell, value = true, []byte(now)
 			}
