@@ -208,6 +208,11 @@ func (c *conn) exchange(l *link, r *request) error {
 	if err := c.await(l, l.replica && r.movable); err != nil {
 		return err
 	}
+	if c.state.renamed && c.recollates(r) {
+		if err := c.learnSilentOf(l); err != nil {
+			return err
+		}
+	}
 	return c.send(l, r)
 }
 

@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
+	"github.com/stickyproxy/stickyproxy/router"
 )
 
 // unasked reports whether a statement may have set something that the server has not reported.
@@ -17,6 +18,13 @@ func (c *conn) learnSilent() error {
 		return nil
 	}
 	return c.learnSilentOf(c.primary)
+}
+
+// recollates reports whether a statement may set the collation of the connection, which says no longer then what SET NAMES has
+// set for results. It ends what a question would end: the warnings of the statement before.
+func (c *conn) recollates(r *request) bool {
+	return r.class.Reason == router.ReasonSet && !r.class.UsesWarnings && !r.class.UsesRowCount &&
+		mentions(c.text(r), collationConnection, "character_set_connection")
 }
 
 // learnSilentOf asks the server on which it was set.
