@@ -78,6 +78,7 @@ type request struct {
 	shift   byte       // how many frames fewer than the client's were sent, modulo 256
 	last    byte       // the sequence number of the last frame of the response
 	cursor  bool       // it asks for a cursor
+	known   bool       // it is an EXECUTE, and its class tells what that executes
 	movable bool       // nothing is lost if another server runs it after one failed
 	moved   bool       // it has one of the places on the primary for reads that no replica may serve
 	victim  *conn      // of a KILL that ends a client's connection
@@ -303,6 +304,9 @@ func (c *conn) runText(r *request, sql []byte) error {
 
 func (c *conn) classifyText(r *request, sql []byte) {
 	r.class = c.keepTemporary(c.classify(sql), sql)
+	if r.class.Effects.Has(router.Executes) {
+		c.state.executes(r, sql)
+	}
 	if r.class.Multi && c.state.optional {
 		r.class.Kind, r.class.Reason = router.Primary, router.ReasonMulti // only the primary knows whether it may
 	}

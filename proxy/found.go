@@ -16,8 +16,8 @@ import (
 //
 //   - what has a query or a routine inside is sent behind a query that finds as many rows as that read did: then the primary
 //     has the answer in either case;
-//   - an UPDATE on MySQL that has matched nothing leaves open who is to be asked, until somebody asks. The primary tells 0 then
-//     if it counts it, and otherwise what it told before, which was not 0.
+//   - an UPDATE on MySQL that has matched nothing leaves open who is to be asked, until somebody asks, and so does a plan on
+//     MariaDB. The primary tells 0 then if it counts it, and otherwise what it told before, which was not 0.
 
 // findsPerhaps reports whether only the server knows if FOUND_ROWS() is about a request that has queries inside.
 func findsPerhaps(r *request) bool {
@@ -35,7 +35,7 @@ func findsPerhaps(r *request) bool {
 // the warnings of that. This counts for more than what was found.
 func (c *conn) passesOn(r *request) bool {
 	if c.primary.MariaDB {
-		return c.warned == c.primary && c.primary.warned && addsWarnings(c.primary, r)
+		return c.warned == c.primary && c.primary.warned && (addsWarnings(c.primary, r) || leavesPerhaps(c.primary, r))
 	}
 	return r.class.Effects.Has(router.Calls) && c.previous == c.primary && c.counted
 }
@@ -48,7 +48,7 @@ func (c *conn) found(l *link, r *request) {
 	case finds == router.FindsRows && (!failed || l.MariaDB && r.begunRows()),
 		matches && r.matched,
 		finds != router.FindsNothing && l.replica && !failed,
-		r.rows && (r.class.Multi || r.class.Effects.Any(opaque)):
+		r.rows && !r.known && (r.class.Multi || r.class.Effects.Any(opaque)):
 		c.rows, c.unmatched = l, false
 	case matches:
 		c.unmatched = l == c.primary && c.rows != nil && c.rows == c.replica
@@ -82,7 +82,7 @@ func (c *conn) findSome(r *request) {
 
 // settleFound finds out who knows the answer if a request asks, or may, for FOUND_ROWS() after an UPDATE that has matched nothing.
 func (c *conn) settleFound(r *request) error {
-	if !c.unmatched || !r.class.Effects.Any(router.UsesFoundRows|router.Executes) && !findsPerhaps(r) {
+	if !c.unmatched || !r.class.Effects.Has(router.UsesFoundRows) && !r.asksAnything() && !findsPerhaps(r) {
 		return nil
 	}
 	ctx, cancel := c.connectTimeout()

@@ -25,6 +25,9 @@ func (c *conn) finish(l *link, r *request) {
 	if ran && (!failed || r.class.Multi || r.class.Effects.Any(router.Calls)) {
 		c.state.ran(r.class, c.tableText(r), r.changed, r.named)
 	}
+	if ran && r.class.Effects.Any(router.Prepares|router.Executes|router.Calls) {
+		c.state.prepares(r, c.text(r))
+	}
 	if ran && !failed && r.class.Reason == router.ReasonAdministration && flushesStatus(c.text(r)) {
 		c.state.hold(heldCounted)
 	}

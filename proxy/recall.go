@@ -36,7 +36,7 @@ func (c *conn) diagnostics(l *link, r *request) {
 		c.previous, c.counted = l, failed || r.counted
 	}
 	if !failed && clearsWarnings(l, r) {
-		c.warned, c.warnings, c.kept, l.warned = l, r.warnings, kept{}, r.warnings > 0 || r.code == mysql.COM_FIELD_LIST
+		c.warned, c.warnings, c.kept, l.warned = l, r.warnings, keepsMaking(l, r), r.warnings > 0 || r.code == mysql.COM_FIELD_LIST
 	}
 	if (ran || failed) && !(l.MariaDB && !failed && !r.warned && leavesWarnings(r.class)) {
 		c.warned, l.warned = l, failed || r.warned || l.warned && r.class.UsesWarnings
@@ -110,19 +110,27 @@ func (c *conn) keep(l *link, r *request) {
 	}
 }
 
+// keepsMaking is what is kept of a COM_STMT_PREPARE that left warnings on the replica.
+func keepsMaking(l *link, r *request) kept {
+	if !l.replica || r.warnings == 0 || r.making == nil || r.making.text == nil {
+		return kept{}
+	}
+	return kept{payload: []byte{mysql.COM_STMT_PREPARE, 0, 0, 0, 0}, stmt: r.making}
+}
+
 // recall makes the primary know what a request asks there about a statement that ran on the replica.
 func (c *conn) recall(r *request) error {
 	l := c.replica
 	if l == nil || l.dead {
 		return nil
 	}
-	executes := r.class.Effects.Has(router.Executes) // what was prepared in SQL may ask for anything
-	warnings := (executes || r.class.UsesWarnings) && c.warned == l
+	anything := r.asksAnything()
+	warnings := (anything || r.class.UsesWarnings) && c.warned == l
 	switch {
 	case c.kept.payload != nil && c.warned == l && (warnings || addsWarnings(c.primary, r) || leavesPerhaps(c.primary, r)):
 		return c.runKept()
-	case warnings, (executes || r.class.UsesRowCount) && c.previous == l,
-		(executes || r.class.Effects.Has(router.UsesFoundRows) || findsPerhaps(r) && !c.passesOn(r)) && c.rows == l:
+	case warnings, (anything || r.class.UsesRowCount) && c.previous == l,
+		(anything || r.class.Effects.Has(router.UsesFoundRows) || findsPerhaps(r) && !c.passesOn(r)) && c.rows == l:
 		return c.findAgain()
 	case c.warned == l && c.primary.warned && addsWarnings(c.primary, r):
 		c.primary.queue(appendQuery(nil, c.primary.Capabilities, forgetsWarnings(c.primary.MariaDB)))
@@ -159,7 +167,10 @@ func (c *conn) runKept() error {
 			payload = again.instead[mysqlwire.HeaderSize:]
 		}
 	}
-	c.primary.queue(payload)
+	made := payload[0] == mysql.COM_STMT_PREPARE // and that is all
+	if !made {
+		c.primary.queue(payload)
+	}
 	if st := c.kept.stmt; st != nil && c.statements.byID[st.id] != st { // it was closed, and is open again for this only
 		c.primary.queue(closing(st.on(c.primary).id))
 		st.onPrimary = remote{}
@@ -167,7 +178,11 @@ func (c *conn) runKept() error {
 	if err := c.consult(c.primary, told); err != nil && answered(err) == nil {
 		return err
 	}
-	c.previous, c.warned, c.kept, c.primary.warned = c.primary, c.primary, kept{}, true
+	c.warned, c.kept, c.primary.warned = c.primary, kept{}, true
+	if made {
+		return nil
+	}
+	c.previous = c.primary
 	if c.rows == c.replica {
 		c.rows = c.primary
 	}

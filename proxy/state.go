@@ -33,11 +33,13 @@ type state struct {
 	blurred  []string // variables that may have been set, and that MariaDB has not reported by their names: see alike.go
 	once     bool     // SET TRANSACTION was given for the next transaction
 	pending  bool     // and the primary has said so, and not yet that a transaction has used it: not every statement does
+	optional bool     // COM_SET_OPTION has turned several statements in a text on or off
 
 	patience  time.Duration // how long the client may be idle; 0: for ever
-	optional  bool          // COM_SET_OPTION has turned several statements in a text on or off
 	temporary temporaries
 	tracking  tracking // what the client wants to be told of all this
+
+	inSQL inSQL
 
 	// attached: the connection to the primary has, or had, something that ends with it: user variables, temporary
 	// tables, locks, statements prepared in SQL, an insert id.

@@ -14,7 +14,7 @@ const (
 	FindsPerhaps
 	// FindsMatches: the rows that it has matched, as an UPDATE on MySQL does. But
 	// one that the server knows to match nothing before it looks for rows leaves
-	// alone what was found before.
+	// alone what was found before. So does a plan on MariaDB, which matches none.
 	FindsMatches
 	// FindsRows: what it finds.
 	FindsRows
@@ -42,8 +42,8 @@ func (f Finding) or(o Finding) Finding {
 // finding is what FOUND_ROWS() tells after the statement that was scanned.
 func (s *scanner) finding() Finding {
 	switch {
-	case s.plan && s.mariadb: // of some plans it says 0
-		return FindsPerhaps
+	case s.plan && s.mariadb: // of some, 0
+		return FindsMatches
 	case s.plan:
 		return FindsNothing
 	case s.finds:

@@ -1,0 +1,53 @@
+package proxy
+
+import "github.com/stickyproxy/stickyproxy/router"
+
+// inSQL are the statements that PREPARE as SQL has prepared, by their names, as far as it is known what they are.
+type inSQL map[string]router.Statement
+
+// maxInSQL is how many of them are remembered.
+const maxInSQL = 64
+
+// executes makes the class of an EXECUTE, whose text is sql, say what the statement that is executed asks about the one before
+// it, and finds. Of one that is not known, or may be anything itself, that stays open.
+func (s *state) executes(r *request, sql []byte) {
+	name, _, ok := router.Named(sql, s.context)
+	if !ok || r.class.Multi {
+		return
+	}
+	st, ok := s.inSQL[name]
+	if !ok {
+		return
+	}
+	r.known = true
+	r.class.UsesWarnings, r.class.UsesRowCount = st.UsesWarnings, st.UsesRowCount
+	r.class.Finds, r.class.OpensNothing = st.Finds, st.OpensNothing
+	r.class.Effects |= st.Effects & router.UsesFoundRows
+}
+
+// asksAnything reports whether a request executes what may ask anything about the statement before it.
+func (r *request) asksAnything() bool { return r.class.Effects.Has(router.Executes) && !r.known }
+
+// prepares notes what a request has prepared in SQL: a text that certainly is what it looks like, or nobody knows what.
+func (s *state) prepares(r *request, sql []byte) {
+	if r.known {
+		return
+	}
+	name, text, ok := router.Named(sql, s.context)
+	if !ok || r.class.Multi || !r.class.Effects.Has(router.Prepares) {
+		s.inSQL = nil
+		return
+	}
+	delete(s.inSQL, name)
+	if r.failure != nil || text == nil || len(s.inSQL) >= maxInSQL {
+		return
+	}
+	st := router.Classify(text, s.context)
+	if st.Multi || st.Effects.Any(opaque) {
+		return
+	}
+	if s.inSQL == nil {
+		s.inSQL = make(inSQL)
+	}
+	s.inSQL[name] = st
+}
