@@ -64,8 +64,16 @@ func (c *Conn) appendOwner(out []byte, l Login) []byte {
 	if !c.asksOwner(l) {
 		return out
 	}
-	return c.appendQuery(out, "SHOW CREATE USER CURRENT_USER()")
+	out = c.appendQuery(out, "SHOW CREATE USER CURRENT_USER()")
+	if c.MariaDB {
+		return out
+	}
+	return c.appendQuery(out, endOwner)
 }
+
+// endOwner ends the transaction that the question has begun where sessions begin with autocommit off: it reads a table. In an
+// open one, MySQL turns no tracker on. A session's completion_type does not matter to it.
+const endOwner = "ROLLBACK AND NO CHAIN NO RELEASE"
 
 func (c *Conn) asksOwner(l Login) bool { return l.From.Remote != nil && c.Server.network == "unix" }
 
@@ -77,6 +85,11 @@ func (c *Conn) readOwner(l Login) error {
 	rows, _, err := c.readResult()
 	if err != nil {
 		return fmt.Errorf("asking how the account proves itself: %w", err)
+	}
+	if !c.MariaDB {
+		if _, _, err := c.readResult(); err != nil {
+			return fmt.Errorf("ending the question how the account proves itself: %w", err)
+		}
 	}
 	for _, row := range rows.Values {
 		for _, v := range row {

@@ -181,6 +181,12 @@ func TestOwnSocket(t *testing.T) {
 				case row.client:
 					c.err(mysql.ER_ACCESS_DENIED_ERROR, "denied")
 				}
+				if row.client {
+					if c.command() != endOwner {
+						return
+					}
+					c.ok()
+				}
 				c.setUp()
 				c.hold()
 			})

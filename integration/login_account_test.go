@@ -157,6 +157,11 @@ func loginByOwnSocket(t *testing.T, c *mysqltest.Cluster) {
 	if got := p.mustEnter(c.App); got != fastLogin {
 		t.Errorf("a login with a password took %d packets, want %d", got, fastLogin)
 	}
+	p.root("SET GLOBAL autocommit=0") // a question of ours may begin a transaction then
+	defer p.root("SET GLOBAL autocommit=1")
+	if got, err := p.withDriver("tcp", p.addr, c.App, "SELECT @@autocommit", ""); err != nil || got != "0" {
+		t.Errorf("where sessions begin with autocommit off: got %q, %v", got, err)
+	}
 }
 
 // Accounts that REQUIRE SSL or X509 are for those who bring it: from a client without TLS the answer is the server's
