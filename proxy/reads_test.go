@@ -309,3 +309,13 @@ func TestWriteLost(t *testing.T) {
 		t.Errorf("told %d times, want once", n)
 	}
 }
+
+// Where sessions begin with autocommit off, MySQL says by its flags that it is on until somebody sets it.
+func TestReadsWhereAutocommitIsOffFromTheStart(t *testing.T) {
+	r := startReads(t, rigOptions{})
+	r.primary.variables = "autocommit=0\n"
+	c := r.connect()
+	c.from(r.primary, readT)
+	c.ok("SET autocommit = 1")
+	c.from(r.primary, readT) // on a replica it is off still
+}

@@ -48,14 +48,16 @@ type state struct {
 	private bool
 }
 
-// newState is the state after a login on the primary. Where the primary does not report changes, none can be replayed.
+// newState is the state after a login on the primary. Where the primary does not report changes, none can be replayed. Where
+// sessions begin with autocommit off, MySQL's status flags say that it is on until somebody sets it, and on a replica that was
+// told to have it off, too, each read would be of the snapshot of the first.
 func newState(primary *backend.Conn) state {
 	s := state{schema: primary.Schema, base: primary.Variables}
 	s.tracking = trackingOf(primary.Variables, primary.MariaDB)
 	s.context = router.Context{MariaDB: primary.MariaDB, Schema: primary.Schema}
 	s.reads(primary.Variables.Get("sql_mode"), primary.Variables.Get("character_set_client"))
 	s.waits(primary.Variables.Get("wait_timeout"))
-	s.holdIf(!primary.Tracked, heldUnknown)
+	s.holdIf(!primary.Tracked || primary.Variables.Get("autocommit") == "0", heldUnknown)
 	s.holdIf(isOn(primary.Variables.Get("sql_auto_is_null")), heldInserted)
 	return s
 }
