@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"bytes"
+
 	"github.com/go-mysql-org/go-mysql/mysql"
 
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
@@ -117,13 +119,21 @@ func (x *relay) columnsEnd(packet []byte) {
 		if len(packet) > 0 {
 			if eof, err := mysqlwire.ParseEOF(packet[mysqlwire.HeaderSize:]); err == nil {
 				x.columnsKnown(packet, &eof.Status)
-				x.openTransaction(packet, &eof.Status)
+				if x.r.class.Reason != router.ReasonServerState || !helps(x.c.text(x.r)) {
+					x.openTransaction(packet, &eof.Status)
+				}
 				x.follows(packet, &eof.Status)
 			}
 		}
 		maskEOF(packet)
 		x.pass(len(packet))
 	}
+}
+
+// helps reports whether a statement is HELP, in the middle of whose answer servers tell of no transaction.
+func helps(sql []byte) bool {
+	sql = bytes.TrimLeft(sql, " \t\r\n")
+	return len(sql) > 4 && bytes.EqualFold(sql[:4], []byte("HELP"))
 }
 
 // lasting are the flags that say how the connection is, and not how a statement went.
