@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"regexp"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
@@ -99,8 +100,13 @@ func (m *command) counts() bool {
 	return mysqlwire.Responds(m.code)
 }
 
+var showsWarnings = regexp.MustCompile(`(?i)^\s*show\s+(count\s*\(\s*\*\s*\)\s*)?(warnings|errors)\b`)
+
 // keep keeps a request that left warnings on the replica, and forgets the one before.
 func (c *conn) keep(l *link, r *request) {
+	if r.failure == nil && r.class.UsesWarnings && showsWarnings.Match(c.text(r)) {
+		return // it leaves alone what it tells
+	}
 	c.kept = kept{}
 	if r.failure != nil && interruption(r.failure.Code) {
 		return // it would not fail again
