@@ -25,8 +25,8 @@ race: ## all tests under the race detector
 
 soak: ## the simulation, random scripts and the session guarantees for long; seeds are printed
 	$(GO) test -timeout 10h -v ./backend -run TestSimulation -args -sim.steps 100000000
-	$(GO) test -timeout 10h ./integration/compare -run TestRandom -args -sequences 10000 -seed 0
-	$(GO) test -timeout 10h ./integration/compare -run TestRandom -args -sequences 10000 -seed 0 -more
+	$(GO) test -timeout 10h ./integration/compare -run TestRandom -args -sequences 10000 -seed 1
+	$(GO) test -timeout 10h ./integration/compare -run TestRandom -args -sequences 10000 -seed 1 -more
 	$(GO) test -timeout 10h -v ./integration -run TestGuarantees -args -check-for 10m
 
 conformance: ## SUITE's own tests, directly and through the proxy: see integration/conformance; ARGS goes before its name
