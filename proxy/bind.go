@@ -1,9 +1,13 @@
 package proxy
 
 import (
+	"bytes"
+	"unicode/utf8"
+
 	"github.com/go-mysql-org/go-mysql/mysql"
 
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
+	"github.com/stickyproxy/stickyproxy/router"
 )
 
 // bind makes r.head the command about r.stmt that l's server understands: with its id, and with the types of the
@@ -61,7 +65,7 @@ func (c *conn) prepareOn(l *link, st *statement) error {
 	if st.text == nil {
 		return c.bindFailed(l, errUnknownStatement(st.id, "mysqld_stmt_execute"))
 	}
-	if st.version == c.state.version {
+	if st.version == c.state.version || st.asks(c.state.reading().mode) {
 		return c.prepareHere(l, st)
 	}
 	if l.replica && c.request.movable { // another one than where it was prepared: the primary is simpler
@@ -94,6 +98,13 @@ func (c *conn) prepareOn(l *link, st *statement) error {
 		l.queue(appendSet(nil, l.Capabilities, now.variables(), now.named))
 	}
 	return err
+}
+
+// asks reports whether a statement asks about the one before, which nothing may come between, and means the same in whatever
+// state of the connection, but for the sql_mode.
+func (s *statement) asks(mode string) bool {
+	return s.class.Kind == router.Previous && !s.class.Effects.Has(router.ReadsTables) && s.reading.mode == mode &&
+		!bytes.ContainsFunc(s.text, func(r rune) bool { return r >= utf8.RuneSelf })
 }
 
 // prepareHere prepares st on l in the schema that is the current one there.

@@ -78,6 +78,11 @@ func leavesPerhaps(l *link, r *request) bool {
 	return l.MariaDB && findsPerhaps(r) && leavesWarnings(r.class)
 }
 
+// outdates reports whether a request leaves alone the warnings of the statement before, which may have none if it runs behind it.
+func outdates(l *link, r *request) bool {
+	return l.MariaDB && r.class.OpensNothing && r.class.Effects.Any(router.SetsSystemVariable|router.SetsSchema)
+}
+
 // addsWarnings reports whether what a request leaves as warnings may be added to those of the statement before.
 func addsWarnings(l *link, r *request) bool {
 	if l.MariaDB {
@@ -133,7 +138,8 @@ func (c *conn) recall(r *request) error {
 	anything := r.asksAnything()
 	warnings := (anything || r.class.UsesWarnings) && c.warned == l
 	switch {
-	case c.kept.payload != nil && c.warned == l && (warnings || addsWarnings(c.primary, r) || leavesPerhaps(c.primary, r)):
+	case c.kept.payload != nil && c.warned == l &&
+		(warnings || addsWarnings(c.primary, r) || leavesPerhaps(c.primary, r) || outdates(c.primary, r)):
 		return c.runKept()
 	case warnings, (anything || r.class.UsesRowCount) && c.previous == l,
 		(anything || r.class.Effects.Has(router.UsesFoundRows) || findsPerhaps(r) && !c.passesOn(r)) && c.rows == l:

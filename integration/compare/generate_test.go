@@ -158,7 +158,8 @@ var (
 		"INSERT INTO w (v) VALUES ('r') RETURNING id, v", "DELETE FROM w WHERE id = N RETURNING v", "SET STATEMENT group_concat_max_len = 4 FOR SELECT GROUP_CONCAT(v) FROM f", "BEGIN NOT ATOMIC SET @x = N; SELECT @x; END", `SELECT /*+ SET_VAR(sql_mode = 'ANSI_QUOTES') */ "v" FROM f WHERE id = N`,
 		"SELECT /*! SQL_CALC_FOUND_ROWS */ id FROM f LIMIT N", "SELECT /*!50000 id */ FROM f", "SELECT /*M! id, */ v FROM f", "SELECT v FROM f WHERE id = N FOR SHARE", "SELECT v FROM f WHERE id = N FOR UPDATE SKIP LOCKED", "CREATE OR REPLACE TEMPORARY TABLE tt (a INT)", "SELECT ROWNUM(), id FROM f",
 	}
-	moreRoutines = []string{"CALL handles()", "CALL changes(@x, @y)", "CALL several(); SELECT N", "CALL counts()"}
+	// What @x may be is no number: on MariaDB, the error of CALL changes(@x, @y) names a row, counted by the statement before.
+	moreRoutines = []string{"CALL handles()", "CALL changes(@n, @y)", "CALL several(); SELECT N", "CALL counts()"}
 	routines     = []string{"CALL several()", "CALL failing()", "CALL gives(@x)", "CALL hides_state()", "SELECT * FROM hidden", "SELECT @hidden", "CALL sets_mode()", "CALL sets_hidden()"}
 	commands     = []string{".ping", ".reset_connection", ".reset_connection", ".change_user app $schema", ".change_user app", ".field_list f", ".set_option 0", ".set_option 1"}
 )
