@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -101,18 +102,28 @@ func (c *conn) views() (*views, error) {
 	return v, nil
 }
 
-// askForViews asks the primary.
+// askForViews asks the primary, and has it tell behind that what it told before of the rows that were found, and of no warnings:
+// the read may fail, or open no table.
 func (c *conn) askForViews() (*views, error) {
 	ctx, cancel := c.connectTimeout()
 	defer cancel()
-	c.primary.foundSome = false // there may be none
-	rows, err := c.primary.Query(ctx, viewsQuery(c.primary.MariaDB))
-	if answered(err) != nil {
-		return &views{any: true}, nil
-	}
+	found, _, err := ask(ctx, c.primary, "SELECT FOUND_ROWS()")
 	if err != nil {
+		return nil, err
+	}
+	rows, failed := c.primary.Query(ctx, viewsQuery(c.primary.MariaDB))
+	if failed != nil && answered(failed) == nil {
 		c.primary.dead = true
-		return nil, serverError{err}
+		return nil, serverError{failed}
+	}
+	if c.primary.MariaDB {
+		if _, _, err := ask(ctx, c.primary, forgetsWarnings(true)); err != nil {
+			return nil, err
+		}
+	}
+	n, _ := strconv.ParseUint(found, 10, 64) // a server's number
+	if _, _, err := ask(ctx, c.primary, finds(n)); err != nil || failed != nil {
+		return &views{any: true}, err
 	}
 	defined := make([]view, 0, len(rows.Values))
 	for _, row := range rows.Values {

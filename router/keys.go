@@ -42,6 +42,7 @@ const (
 	keyDiagnostics
 	keyDo
 	keyDrop
+	keyDual
 	keyElse
 	keyEnd
 	keyErrors
@@ -165,7 +166,7 @@ var keys = map[string]key{
 	"CURRENT_ROLE": keyCurrentRole, "CURRENT_USER": keyCurrentUser, "DATABASE": keyDatabase,
 	"DATABASES": keyDatabases, "SCHEMAS": keyDatabases, "DEALLOCATE": keyDeallocate, "DECLARE": keyDeclare,
 	"DEFAULT": keyDefault, "DELETE": keyDelete, "DESCRIBE": keyDescribe, "DESC": keyDescribe,
-	"DIAGNOSTICS": keyDiagnostics, "DO": keyDo, "DROP": keyDrop, "ELSE": keyElse, "END": keyEnd,
+	"DIAGNOSTICS": keyDiagnostics, "DO": keyDo, "DROP": keyDrop, "DUAL": keyDual, "ELSE": keyElse, "END": keyEnd,
 	"ERRORS": keyErrors, "EVENT": keyEvent, "EXECUTE": keyExecute, "EXPLAIN": keyExplain, "EXPORT": keyExport,
 	"EXTENDED": keyExtended, "FLUSH": keyFlush, "FOR": keyFor, "FORMAT": keyFormat, "FROM": keyFrom, "FULL": keyFull,
 	"FUNCTION": keyFunction, "GET": keyGet, "GLOBAL": keyGlobal, "GRANT": keyGrant, "GROUP": keyGroup,

@@ -191,7 +191,7 @@ func (s *scanner) bare(w *word, before symbol) {
 	case keyValues:
 		s.target = false
 	case keyFrom, keyJoin, keyTable:
-		s.tables = true
+		s.tables = s.tables || s.key() != keyDual // FROM DUAL is no table
 		s.finds = s.finds || w.key == keyTable && (s.query || s.target)
 	case keyInto:
 		s.refuse(ReasonInto)
