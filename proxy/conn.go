@@ -304,8 +304,11 @@ func (c *conn) runText(r *request, sql []byte) error {
 
 func (c *conn) classifyText(r *request, sql []byte) {
 	r.class = c.keepTemporary(c.classify(sql), sql)
-	if r.class.Effects.Has(router.Executes) {
+	switch e := r.class.Effects; {
+	case e.Has(router.Executes):
 		c.state.executes(r, sql)
+	case e.Has(router.Prepares):
+		c.state.opens(r, sql)
 	}
 	if r.class.Multi && c.state.optional {
 		r.class.Kind, r.class.Reason = router.Primary, router.ReasonMulti // only the primary knows whether it may

@@ -25,6 +25,14 @@ func (s *state) executes(r *request, sql []byte) {
 	r.class.Effects |= st.Effects & router.UsesFoundRows
 }
 
+// opens makes the class of a PREPARE in SQL, whose text is sql, say whether it opens tables: that of a plain literal does if what
+// it prepares does. It runs nothing.
+func (s *state) opens(r *request, sql []byte) {
+	if _, text, ok := router.Named(sql, s.context); ok && text != nil && !r.class.Multi {
+		r.class.OpensNothing = router.Classify(text, s.context).OpensNothing
+	}
+}
+
 // asksAnything reports whether a request executes what may ask anything about the statement before it.
 func (r *request) asksAnything() bool { return r.class.Effects.Has(router.Executes) && !r.known }
 
