@@ -163,8 +163,11 @@ func forgetsWarnings(mariaDB bool) string {
 	if mariaDB {
 		return "EXPLAIN SELECT 1 FROM information_schema.engines"
 	}
-	return "SET @@SESSION.sql_warnings=@@SESSION.sql_warnings"
+	return setsNothing
 }
+
+// setsNothing sets a system variable to what it is.
+const setsNothing = "SET @@SESSION.sql_warnings=@@SESSION.sql_warnings"
 
 // runKept runs the statement that is kept on the primary.
 func (c *conn) runKept() error {

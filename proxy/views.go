@@ -116,14 +116,21 @@ func (c *conn) askForViews() (*views, error) {
 		c.primary.dead = true
 		return nil, serverError{failed}
 	}
-	if c.primary.MariaDB {
-		if _, _, err := ask(ctx, c.primary, forgetsWarnings(true)); err != nil {
-			return nil, err
-		}
-	}
 	n, _ := strconv.ParseUint(found, 10, 64) // a server's number
-	if _, _, err := ask(ctx, c.primary, finds(n)); err != nil || failed != nil {
-		return &views{any: true}, err
+	after := []string{finds(n)}
+	if c.primary.MariaDB {
+		// What SET STATEMENT has set, and set back, is reported together with what a later statement sets, which would not
+		// explain it.
+		after = []string{forgetsWarnings(true), finds(n), setsNothing}
+	}
+	for _, sql := range after {
+		c.primary.queue(appendQuery(nil, c.primary.Capabilities, sql))
+	}
+	if err := c.consult(c.primary, told); err != nil && answered(err) == nil {
+		return nil, err
+	}
+	if failed != nil {
+		return &views{any: true}, nil
 	}
 	defined := make([]view, 0, len(rows.Values))
 	for _, row := range rows.Values {
