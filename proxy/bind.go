@@ -65,7 +65,7 @@ func (c *conn) prepareOn(l *link, st *statement) error {
 	if st.text == nil {
 		return c.bindFailed(l, errUnknownStatement(st.id, "mysqld_stmt_execute"))
 	}
-	if st.version == c.state.version || st.asks(c.state.reading().mode) {
+	if st.version == c.state.version || st.schema == l.Schema && st.asks(c.state.reading().mode) {
 		return c.prepareHere(l, st)
 	}
 	if l.replica && c.request.movable { // another one than where it was prepared: the primary is simpler
