@@ -167,7 +167,7 @@ func TestLoginSlowClient(t *testing.T) {
 
 // Ensure that a client that says nothing for too long is told so, and not that the proxy stops.
 func TestServerTellsASlowClient(t *testing.T) {
-	r := startRig(t, rigOptions{options: Options{ConnectTimeout: 50 * time.Millisecond}})
+	r := startRig(t, rigOptions{options: Options{ConnectTimeout: time.Second}}) // in which the greeting has to come as well
 	nc, err := net.Dial("tcp", r.address)
 	if err != nil {
 		t.Fatal(err)
