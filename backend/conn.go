@@ -24,6 +24,7 @@ type Conn struct {
 	Status       mysqlwire.Status     // at the end of the set-up
 	Schema       string               // current schema, "" none
 	Incarnation  string               // which server answered; empty only when Expired
+	Warnings     uint16               // how many the server has counted at the login
 	Expired      bool                 // the password has: the server takes a new one and nothing else, and tells nothing
 	Variables    Variables            // of the session
 	Tracked      bool                 // the server reports GTIDs and changes of the session; old servers cannot
@@ -42,6 +43,7 @@ func newConn(d *dialogue, ok mysqlwire.OK) *Conn {
 	c := &Conn{
 		Conn: d.conn, Server: d.server, ThreadID: d.greeting.ConnectionID, Version: d.greeting.Version,
 		MariaDB: isMariaDB(d.greeting), Capabilities: d.caps, Collation: d.login.Collation, Status: ok.Status, Schema: d.login.Schema,
+		Warnings: ok.Warnings,
 	}
 	c.reader.Reset(d.conn)
 	c.close = sync.OnceValue(d.conn.Close)

@@ -26,7 +26,7 @@ var errBigResult = errors.New("the result is too large")
 
 // Rows is the result of a small text query.
 type Rows struct {
-	Columns []string
+	Columns []string           // their names, empty where the client has set resultset_metadata to NONE
 	Values  [][]sql.NullString // one slice a row, as long as Columns
 }
 
@@ -163,12 +163,12 @@ func (c *Conn) readOne() (*Rows, mysqlwire.OK, error) {
 
 // columns reads the definitions that the packet with their number announces.
 func (r *result) columns(count []byte) (*Rows, error) {
-	n, rest, ok := cutLenenc(count)
-	if !ok || len(rest) > 0 || n == 0 || n > maxColumns {
+	n, silent, err := mysqlwire.ParseCount(count, r.conn.Capabilities.Has(mysqlwire.CapOptionalMetadata))
+	if err != nil || n > maxColumns {
 		return nil, fmt.Errorf("%w: a result of %d columns", errProtocol, n)
 	}
-	rows := &Rows{}
-	for range n {
+	rows := &Rows{Columns: make([]string, n)}
+	for i := 0; i < n && !silent; i++ {
 		p, err := r.next()
 		if err != nil {
 			return nil, err
@@ -177,7 +177,7 @@ func (r *result) columns(count []byte) (*Rows, error) {
 		if !ok {
 			return nil, fmt.Errorf("%w: malformed column definition", errProtocol)
 		}
-		rows.Columns = append(rows.Columns, name)
+		rows.Columns[i] = name
 	}
 	if r.conn.Capabilities.Has(mysqlwire.CapDeprecateEOF) {
 		return rows, nil

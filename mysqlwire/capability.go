@@ -13,11 +13,13 @@ type Capability uint64
 const (
 	// CapLongPassword is set by every MySQL. MariaDB leaves it out of its greeting to say that it has 32 more flags in
 	// the reserved bytes (it calls the flag CLIENT_MYSQL): https://mariadb.com/kb/en/connection/#capabilities
-	CapLongPassword     Capability = Capability(mysql.CLIENT_LONG_PASSWORD)
-	CapFoundRows        Capability = Capability(mysql.CLIENT_FOUND_ROWS) // an UPDATE counts rows found, not changed
-	CapLongFlag         Capability = Capability(mysql.CLIENT_LONG_FLAG)
-	CapConnectWithDB    Capability = Capability(mysql.CLIENT_CONNECT_WITH_DB) // the login request names a schema
-	CapCompress         Capability = Capability(mysql.CLIENT_COMPRESS)        // with zlib
+	CapLongPassword  Capability = Capability(mysql.CLIENT_LONG_PASSWORD)
+	CapFoundRows     Capability = Capability(mysql.CLIENT_FOUND_ROWS) // an UPDATE counts rows found, not changed
+	CapLongFlag      Capability = Capability(mysql.CLIENT_LONG_FLAG)
+	CapConnectWithDB Capability = Capability(mysql.CLIENT_CONNECT_WITH_DB) // the login request names a schema
+	// CapNoSchema has the server look over the schema in schema.table.column.
+	CapNoSchema         Capability = Capability(mysql.CLIENT_NO_SCHEMA)
+	CapCompress         Capability = Capability(mysql.CLIENT_COMPRESS) // with zlib
 	CapLocalFiles       Capability = Capability(mysql.CLIENT_LOCAL_FILES)
 	CapIgnoreSpace      Capability = Capability(mysql.CLIENT_IGNORE_SPACE)
 	CapProtocol41       Capability = Capability(mysql.CLIENT_PROTOCOL_41)
@@ -37,6 +39,10 @@ const (
 	CapZstd             Capability = Capability(mysql.CLIENT_ZSTD_COMPRESSION_ALGORITHM)
 	CapQueryAttributes  Capability = Capability(mysql.CLIENT_QUERY_ATTRIBUTES)
 
+	// CapOptionalMetadata has results say whether definitions of their columns follow, which the client can choose by
+	// setting resultset_metadata: https://dev.mysql.com/doc/c-api/en/c-api-optional-metadata.html
+	CapOptionalMetadata Capability = Capability(mysql.CLIENT_OPTIONAL_RESULTSET_METADATA)
+
 	// CapProgress lets the server tell how far it is with a long statement, in packets before the response:
 	// https://mariadb.com/kb/en/progress-reporting/
 	CapProgress Capability = 1 << 32
@@ -45,6 +51,9 @@ const (
 	// CapExtendedMetadata adds to definitions what MariaDB's own types are (JSON, UUID, INET6, POINT).
 	CapExtendedMetadata Capability = 1 << 35
 )
+
+// CapResultForm is what changes how results read: a server without what its client negotiated of it cannot serve it.
+const CapResultForm = CapOptionalMetadata | CapExtendedMetadata
 
 // mariaDBShift is where the capabilities that only MariaDB has begin.
 const mariaDBShift = 32
@@ -55,9 +64,9 @@ const (
 
 	// capSame changes what a statement does or how a packet reads, and nothing in between can make up for it: it has to
 	// be the same towards the client and towards the server.
-	capSame = CapFoundRows | CapLongFlag | CapLocalFiles | CapIgnoreSpace | CapInteractive | CapTransactions |
+	capSame = CapFoundRows | CapLongFlag | CapNoSchema | CapLocalFiles | CapIgnoreSpace | CapInteractive | CapTransactions |
 		CapMultiStatements | CapMultiResults | CapPSMultiResults | CapQueryAttributes | CapExpiredPasswords |
-		CapProgress | CapBulkExecute | CapExtendedMetadata
+		CapOptionalMetadata | CapProgress | CapBulkExecute | CapExtendedMetadata
 
 	// capTranslated may differ between the two sides: OK and EOF packets are re-encoded where it does. A classic client
 	// is served in the classic form by servers too: the EOF packet behind definitions of columns says that more results
@@ -72,8 +81,7 @@ const (
 func (c Capability) Has(x Capability) bool { return c&x == x }
 
 // Announced is what can be offered to a client when the server behind announced c: what belongs to the login, and what
-// both the server and the relay can do, and compression, whatever the server can. Optional column definitions are not
-// offered. CapLongPassword is in it unless some of MariaDB's additional flags are.
+// both the server and the relay can do, and compression, whatever the server can. CapLongPassword is in it unless some of MariaDB's additional flags are.
 func (c Capability) Announced(tls bool) Capability {
 	a := capLogin | capOurs | c.settled()&(capSame|capTranslated|CapConnectWithDB)
 	if a.mariaDB() != 0 {

@@ -16,6 +16,7 @@ type Prepared struct {
 	Columns  int
 	Params   int
 	Warnings uint16
+	Silent   bool // no definitions follow, see [CapOptionalMetadata]
 }
 
 // ParsePrepared reads the payload of the packet.
@@ -29,6 +30,7 @@ func ParsePrepared(p []byte) (Prepared, error) {
 		Columns:  int(binary.LittleEndian.Uint16(p[5:])),
 		Params:   int(binary.LittleEndian.Uint16(p[7:])),
 		Warnings: binary.LittleEndian.Uint16(p[10:]),
+		Silent:   len(p) > 12 && p[12] == 0,
 	}, nil
 }
 

@@ -15,7 +15,7 @@ import (
 func FuzzResponse(f *testing.F) {
 	for seed := range uint64(12) {
 		m := newModel(seed)
-		f.Add(m.b, m.command, m.deprecated, m.cursor, byte(0), seed)
+		f.Add(m.b, m.command, m.deprecated, m.cursor, byte(0), m.fuzzSeed(seed))
 	}
 	for _, first := range []byte{0x00, 0xFB, 0xFE, 0xFF} {
 		f.Add([]byte{1, 0, 0, 1, first}, byte(mysql.COM_QUERY), true, false, byte(1), uint64(1))
@@ -23,7 +23,7 @@ func FuzzResponse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, b []byte, command byte, deprecated, cursor bool, shift byte, seed uint64) {
 		begin := func() *Response {
 			var r Response
-			r.Begin(command, form{deprecated}.caps())
+			r.Begin(command, form{deprecated, seed%2 == 1}.caps())
 			r.Cursor, r.Shift = cursor, shift
 			return &r
 		}

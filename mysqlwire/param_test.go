@@ -105,8 +105,13 @@ func FuzzParams(f *testing.F) {
 // What is written is read by the rules for the packets of servers.
 func TestAppendResult(t *testing.T) {
 	p := Prepared{ID: 7, Columns: 2, Params: 300, Warnings: 1}
-	if got, err := ParsePrepared(p.Append(nil)); err != nil || got != p {
-		t.Errorf("prepared: got %v, %v", got, err)
+	for _, caps := range []Capability{0, CapOptionalMetadata} {
+		if got, err := ParsePrepared(p.Append(nil, caps)); err != nil || got != p {
+			t.Errorf("prepared: got %v, %v", got, err)
+		}
+		if n, silent, err := ParseCount(AppendCount(nil, 300, caps), caps.Has(CapOptionalMetadata)); n != 300 || silent || err != nil {
+			t.Errorf("columns: got %d, %v, %v", n, silent, err)
+		}
 	}
 	row := []Text{{Value: "a"}, {Null: true}, {Value: strings.Repeat("x", 300)}}
 	if got, want := AppendTextRow(nil, row), append([]byte{1, 'a', 0xFB, 0xFC, 0x2C, 1}, strings.Repeat("x", 300)...); !bytes.Equal(got, want) {

@@ -57,10 +57,12 @@ type Response struct {
 	Shift byte
 	// Cursor says that the command is a COM_STMT_EXECUTE which asked for a cursor: set it after Begin.
 	Cursor bool
-	// Columns is how many columns the last result has whose definitions have begun.
-	Columns int
+	// Columns is how many columns the last result has that has begun, and Definitions how many definitions are in it.
+	Columns, Definitions int
 
 	eof     bool   // the server sends the classic EOF packets
+	chosen  bool   // results tell whether definitions are in them
+	silent  bool   // the present one has none
 	state   expect // what the next packet may be
 	skip    int    // payload bytes of the current frame still to come
 	joined  bool   // the next frame continues a packet
@@ -73,7 +75,7 @@ type Response struct {
 // Begin makes r ready for the response to command, one of go-mysql's mysql.COM_ constants, on a connection to a server
 // with which caps were negotiated.
 func (r *Response) Begin(command byte, caps Capability) {
-	*r = Response{eof: caps&Capability(mysql.CLIENT_DEPRECATE_EOF) == 0, state: expectOne}
+	*r = Response{eof: !caps.Has(CapDeprecateEOF), chosen: caps.Has(CapOptionalMetadata), state: expectOne}
 	switch command {
 	case mysql.COM_QUERY, mysql.COM_STMT_EXECUTE, mysql.COM_PROCESS_INFO, ComBulkExecute:
 		r.state = expectResult
@@ -308,13 +310,29 @@ func (r *Response) result(p []byte) (Event, error) {
 	case headerInfile:
 		return EventInfile, nil
 	}
-	count, size := Lenenc(p)
-	if size != len(p) || count == 0 || count > maxColumns {
-		return 0, errColumnCount
+	columns, silent, err := ParseCount(p, r.chosen)
+	if err != nil {
+		return 0, err
 	}
-	r.Columns = int(count)
-	r.define(r.Columns, expectRows)
+	r.Columns, r.silent = columns, silent
+	r.define(columns, expectRows)
+	r.Definitions = r.columns
 	return EventMore, nil
+}
+
+// ParseCount reads the payload of the packet that begins a result: how many columns it has, at least one. Chosen says
+// that the packet tells whether their definitions follow, because of [CapOptionalMetadata]; silent is that they do not.
+// What ends definitions follows in any case.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html
+func ParseCount(p []byte, chosen bool) (columns int, silent bool, err error) {
+	count, size := Lenenc(p)
+	if chosen && size < len(p) {
+		silent, p = p[size] == 0, p[:len(p)-1]
+	}
+	if size != len(p) || count == 0 || count > maxColumns {
+		return 0, false, errColumnCount
+	}
+	return int(count), silent, nil
 }
 
 // maxColumns is beyond what any server can send: each has at least a byte of a text of max_allowed_packet, 1 GiB at most.
@@ -323,9 +341,12 @@ const maxColumns = 1 << 30
 
 var errColumnCount = errors.New("malformed column count")
 
-// define expects n definitions, and then what follows them.
+// define expects n definitions, at least one, if they come at all, and then what follows them.
 func (r *Response) define(n int, then expect) {
 	r.state, r.columns, r.then = expectColumns, n, then
+	if r.silent {
+		r.state, r.columns = expectColEOF, 0
+	}
 }
 
 // columnsEOF handles the EOF behind definitions, where the server sends one. If it says that the rows wait in the cursor
@@ -388,6 +409,7 @@ func (r *Response) prepared(p []byte) (Event, error) {
 		return 0, err
 	}
 	r.state = expectNothing
+	r.silent = ok.Silent
 	switch {
 	case ok.Params > 0:
 		r.define(ok.Params, expectNothing)

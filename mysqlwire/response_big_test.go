@@ -21,7 +21,7 @@ func bigRow(n int, first, next byte) []byte {
 // Ensure that rows of 16 MiB and more are passed, whatever their frames begin with: a row of exact multiples of the
 // largest frame ends with an empty one, and the end of rows is only looked for where a packet begins.
 func TestResponseBigRows(t *testing.T) {
-	for _, f := range []form{{false}, {true}} {
+	for _, f := range []form{{}, {deprecated: true}} {
 		for _, size := range []int{MaxFrame - 1, MaxFrame, MaxFrame + 1, 2*MaxFrame - 1, 2 * MaxFrame, 2*MaxFrame + 4} {
 			for _, next := range []byte{0x00, 0xFB, 0xFE, 0xFF} {
 				t.Run(fmt.Sprintf("%v/%d/%x", f.deprecated, size, next), func(t *testing.T) {
@@ -76,7 +76,7 @@ func checkBig(t *testing.T, f form, s *stream) {
 
 // Ensure that definitions end with their last frame.
 func TestResponseBigDefinition(t *testing.T) {
-	for _, f := range []form{{false}, {true}} {
+	for _, f := range []form{{}, {deprecated: true}} {
 		var s stream
 		s.packet([]byte{1}).packet(bigRow(MaxFrame+5, 3, 0xFE))
 		if !f.deprecated {
@@ -103,7 +103,7 @@ func TestResponseBigNews(t *testing.T) {
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var r Response
-			r.Begin(row.command, form{true}.caps())
+			r.Begin(row.command, form{deprecated: true}.caps())
 			got := scan(t, &r, []byte{0xFF, 0xFF, 0xFF, 1, row.first}, whole)
 			if got.err == nil || got.used != 0 {
 				t.Errorf("got %+v", got)
@@ -121,7 +121,7 @@ func pointSelect(f form) []byte {
 
 // Ensure that a scan allocates nothing.
 func TestResponseAllocations(t *testing.T) {
-	for _, f := range []form{{false}, {true}} {
+	for _, f := range []form{{}, {deprecated: true}} {
 		b := pointSelect(f)
 		p := okPacket(auto|StatusStateChanged, 0, 8, 3, 6, 0, 4, 'u', ':', '1', '3')
 		n := testing.AllocsPerRun(100, func() {
@@ -153,25 +153,25 @@ func scanInPlace(b []byte, caps Capability) bool {
 }
 
 func BenchmarkResponsePointSelect(b *testing.B) {
-	p := pointSelect(form{true})
+	p := pointSelect(form{deprecated: true})
 	b.SetBytes(int64(len(p)))
 	b.ReportAllocs()
 	for b.Loop() {
-		scanInPlace(p, form{true}.caps())
+		scanInPlace(p, form{deprecated: true}.caps())
 	}
 }
 
 func BenchmarkResponseRows(b *testing.B) {
 	var s stream
-	form{true}.columns(&s, 1)
+	form{deprecated: true}.columns(&s, 1)
 	row := append([]byte{0xC7}, bytes.Repeat([]byte("x"), 199)...)
 	for len(s.b) < 16<<20 {
 		s.packet(row)
 	}
-	s.packet(form{true}.end(auto))
+	s.packet(form{deprecated: true}.end(auto))
 	b.SetBytes(int64(len(s.b)))
 	for b.Loop() {
-		if !scanInPlace(s.b, form{true}.caps()) {
+		if !scanInPlace(s.b, form{deprecated: true}.caps()) {
 			b.Fatal("not over")
 		}
 	}

@@ -15,6 +15,7 @@ type model struct {
 	stream
 	command byte
 	cursor  bool // a cursor was asked for
+	silent  bool // the present result has no definitions
 	events  []string
 }
 
@@ -78,7 +79,22 @@ func (m *model) rowsEnd(also Status) {
 	m.hear("end")
 }
 
+// choose chooses whether definitions follow, and is what is told of it.
+func (m *model) choose() []byte {
+	m.silent = m.chosen && m.chance(50)
+	switch {
+	case !m.chosen:
+		return nil
+	case m.silent:
+		return []byte{0}
+	}
+	return []byte{1}
+}
+
 func (m *model) manyDefinitions(n int) {
+	if m.silent {
+		return
+	}
 	for range n {
 		m.packet([]byte("\x03def"), m.bytes(200))
 	}
@@ -132,7 +148,7 @@ func (m *model) result(also Status) bool {
 		return true
 	}
 	n := 1 + m.IntN(5)
-	m.packet([]byte{byte(n)})
+	m.packet([]byte{byte(n)}, m.choose())
 	m.manyDefinitions(n)
 	if m.cursor && m.chance(50) {
 		m.rowsEnd(StatusCursorExists) // the response is over
@@ -170,7 +186,7 @@ func (m *model) response() {
 		m.rowsEnd([]Status{StatusCursorExists, StatusLastRowSent}[m.IntN(2)])
 	case mysql.COM_STMT_PREPARE:
 		columns, params := m.IntN(4), m.IntN(4)
-		m.packet(preparedPacket(columns, params))
+		m.packet(preparedPacket(columns, params), m.choose())
 		m.hear("prepared")
 		for _, n := range []int{params, columns} {
 			if m.manyDefinitions(n); n > 0 {
@@ -189,9 +205,17 @@ func (m *model) response() {
 
 func newModel(seed uint64) *model {
 	r := rand.New(rand.NewPCG(seed, 1))
-	m := &model{Rand: r, form: form{deprecated: r.IntN(2) == 0}}
+	m := &model{Rand: r, form: form{r.IntN(2) == 0, r.IntN(2) == 0}}
 	m.response()
 	return m
+}
+
+// fuzzSeed is a seed for FuzzResponse, whose last bit is for the form.
+func (m *model) fuzzSeed(seed uint64) uint64 {
+	if m.chosen {
+		return seed<<1 | 1
+	}
+	return seed << 1
 }
 
 // begin is a Response that waits for the model's.

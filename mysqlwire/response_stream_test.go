@@ -46,13 +46,20 @@ func preparedPacket(columns, params int) []byte {
 var definition = append([]byte("\x03def\x00\x00\x00\x01a\x00\x0c"), 0x3f, 0, 11, 0, 0, 0, 3, 0, 0, 0, 0, 0)
 
 // form builds responses as a server does that negotiated CLIENT_DEPRECATE_EOF, or did not.
-type form struct{ deprecated bool }
+type form struct {
+	deprecated bool
+	chosen     bool // CLIENT_OPTIONAL_RESULTSET_METADATA too
+}
 
 func (f form) caps() Capability {
+	c := CapProtocol41
 	if f.deprecated {
-		return CapProtocol41 | CapDeprecateEOF
+		c |= CapDeprecateEOF
 	}
-	return CapProtocol41
+	if f.chosen {
+		c |= CapOptionalMetadata
+	}
+	return c
 }
 
 // end is the packet that ends rows.

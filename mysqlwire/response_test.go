@@ -182,7 +182,7 @@ var responses = []struct {
 // Ensure that the end of every kind of response is found, in both forms and however its bytes are cut.
 func TestResponseEnd(t *testing.T) {
 	for _, row := range responses {
-		for name, f := range map[string]form{"classic": {false}, "deprecated": {true}} {
+		for name, f := range map[string]form{"classic": {}, "deprecated": {deprecated: true}} {
 			t.Run(row.name+"/"+name, func(t *testing.T) {
 				var s stream
 				row.build(f, &s)
@@ -204,7 +204,7 @@ func TestResponseEnd(t *testing.T) {
 // Ensure that the classic EOF is told from a text with an eight-byte length, however short the text is.
 func TestResponseLongestEOF(t *testing.T) {
 	var s stream
-	f := form{false}
+	f := form{}
 	f.columns(&s, 1).packet([]byte{0xFE, 0, 0, 0, 0, 0, 0, 0, 0}).packet([]byte{0xFE, 0, 0, 2, 0, 0, 0, 0})
 	mustScan(t, func() *Response {
 		var r Response
@@ -215,7 +215,7 @@ func TestResponseLongestEOF(t *testing.T) {
 
 // Ensure that more columns than a table may have are followed to the end of the rows.
 func TestResponseManyColumns(t *testing.T) {
-	f := form{true}
+	f := form{deprecated: true}
 	var s stream
 	s.packet([]byte{0xFD, 1, 0, 1}) // 65,537
 	for range 1<<16 + 1 {
@@ -238,21 +238,22 @@ func TestResponseMalformed(t *testing.T) {
 		form    form
 		packets [][]byte
 	}{
-		{"empty first packet", mysql.COM_QUERY, form{true}, [][]byte{{}}},
-		{"no columns", mysql.COM_QUERY, form{true}, [][]byte{{0xFC, 0, 0}}},
-		{"too many columns", mysql.COM_QUERY, form{true}, [][]byte{{0xFE, 1, 0, 0, 0x40, 0, 0, 0, 0}}},
-		{"column count and more", mysql.COM_QUERY, form{true}, [][]byte{{1, 1}}},
-		{"short OK", mysql.COM_QUERY, form{true}, [][]byte{{0, 0, 0, 2, 0, 0}}},
-		{"short end", mysql.COM_QUERY, form{true}, [][]byte{{1}, definition, {0xFE, 0, 0, 2, 0, 0}}},
-		{"short EOF", mysql.COM_QUERY, form{false}, [][]byte{{1}, definition, eofPacket(0), {0xFE, 0, 0, 2}}},
-		{"empty definition", mysql.COM_QUERY, form{true}, [][]byte{{1}, {}}},
-		{"no EOF behind definitions", mysql.COM_QUERY, form{false}, [][]byte{{1}, definition, []byte("\x01a")}},
-		{"short EOF behind definitions", mysql.COM_QUERY, form{false}, [][]byte{{1}, definition, {0xFE}}},
-		{"EOF of ten bytes", mysql.COM_QUERY, form{false}, [][]byte{{1}, definition, append(eofPacket(0), 0, 0, 0, 0, 0)}},
-		{"short answer to prepare", mysql.COM_STMT_PREPARE, form{true}, [][]byte{make([]byte, 11)}},
-		{"rows after a ping", mysql.COM_PING, form{true}, [][]byte{{1}}},
-		{"short OK of a ping", mysql.COM_PING, form{true}, [][]byte{{0}}},
-		{"short end of set option", mysql.COM_SET_OPTION, form{false}, [][]byte{{0xFE, 0}}},
+		{"empty first packet", mysql.COM_QUERY, form{deprecated: true}, [][]byte{{}}},
+		{"no columns", mysql.COM_QUERY, form{deprecated: true}, [][]byte{{0xFC, 0, 0}}},
+		{"too many columns", mysql.COM_QUERY, form{deprecated: true}, [][]byte{{0xFE, 1, 0, 0, 0x40, 0, 0, 0, 0}}},
+		{"column count and more", mysql.COM_QUERY, form{deprecated: true}, [][]byte{{1, 1}}},
+		{"column count and more than definitions to choose", mysql.COM_QUERY, form{chosen: true}, [][]byte{{1, 1, 1}}},
+		{"short OK", mysql.COM_QUERY, form{deprecated: true}, [][]byte{{0, 0, 0, 2, 0, 0}}},
+		{"short end", mysql.COM_QUERY, form{deprecated: true}, [][]byte{{1}, definition, {0xFE, 0, 0, 2, 0, 0}}},
+		{"short EOF", mysql.COM_QUERY, form{}, [][]byte{{1}, definition, eofPacket(0), {0xFE, 0, 0, 2}}},
+		{"empty definition", mysql.COM_QUERY, form{deprecated: true}, [][]byte{{1}, {}}},
+		{"no EOF behind definitions", mysql.COM_QUERY, form{}, [][]byte{{1}, definition, []byte("\x01a")}},
+		{"short EOF behind definitions", mysql.COM_QUERY, form{}, [][]byte{{1}, definition, {0xFE}}},
+		{"EOF of ten bytes", mysql.COM_QUERY, form{}, [][]byte{{1}, definition, append(eofPacket(0), 0, 0, 0, 0, 0)}},
+		{"short answer to prepare", mysql.COM_STMT_PREPARE, form{deprecated: true}, [][]byte{make([]byte, 11)}},
+		{"rows after a ping", mysql.COM_PING, form{deprecated: true}, [][]byte{{1}}},
+		{"short OK of a ping", mysql.COM_PING, form{deprecated: true}, [][]byte{{0}}},
+		{"short end of set option", mysql.COM_SET_OPTION, form{}, [][]byte{{0xFE, 0}}},
 	} {
 		t.Run(row.name, func(t *testing.T) {
 			var s stream
@@ -272,7 +273,7 @@ func TestResponseMalformed(t *testing.T) {
 
 // Ensure that numbers wrap, and that Shift moves those of all frames behind the place where it was set.
 func TestResponseSequence(t *testing.T) {
-	f := form{true}
+	f := form{deprecated: true}
 	var s stream
 	f.columns(&s, 1)
 	for range 600 {
@@ -305,7 +306,7 @@ func TestResponseSequence(t *testing.T) {
 // Ensure that the place in a response is known: whether a packet may be put in, and whether rows are on their way.
 func TestResponsePlace(t *testing.T) {
 	var s stream
-	f := form{true}
+	f := form{deprecated: true}
 	f.columns(&s, 1).packet([]byte("\x01a")).packet(f.end(auto))
 	var r Response
 	r.Begin(mysql.COM_QUERY, f.caps())

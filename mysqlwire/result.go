@@ -66,13 +66,27 @@ func AppendBinaryRow(dst []byte, row []Text) []byte {
 	return dst
 }
 
-// AppendCount appends the payload of the packet that begins a result with n columns.
-func AppendCount(dst []byte, n int) []byte { return appendLenenc(dst, uint64(n)) }
+// AppendCount appends the payload of the packet that begins a result with n columns, whose definitions follow, to a
+// receiver with which caps were negotiated.
+func AppendCount(dst []byte, n int, caps Capability) []byte {
+	dst = appendLenenc(dst, uint64(n))
+	if caps.Has(CapOptionalMetadata) {
+		dst = append(dst, definitionsFollow)
+	}
+	return dst
+}
 
-// Append appends the payload of the packet.
-func (p *Prepared) Append(dst []byte) []byte {
+// definitionsFollow is what packets tell of them where [CapOptionalMetadata] was negotiated.
+const definitionsFollow = 1
+
+// Append appends the payload of the packet, to a receiver with which caps were negotiated. P is not Silent.
+func (p *Prepared) Append(dst []byte, caps Capability) []byte {
 	dst = binary.LittleEndian.AppendUint32(append(dst, headerOK), p.ID)
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(p.Columns))
 	dst = binary.LittleEndian.AppendUint16(dst, uint16(p.Params))
-	return binary.LittleEndian.AppendUint16(append(dst, 0), p.Warnings)
+	dst = binary.LittleEndian.AppendUint16(append(dst, 0), p.Warnings)
+	if caps.Has(CapOptionalMetadata) {
+		dst = append(dst, definitionsFollow)
+	}
+	return dst
 }

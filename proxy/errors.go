@@ -19,7 +19,7 @@ var (
 	errOutOfOrder  = errors.New("not a command packet")
 	errNoSchema    = errors.New("no command takes back the choice of a schema")
 	errOtherLimit  = errors.New("the replica has another max_allowed_packet than the primary")
-	errOlder       = errors.New("the replica is too old to speak to the client as the primary does")
+	errOlder       = errors.New("the server is too old to speak to the client as the greeting has promised")
 	errIncarnation = errors.New("another server answers at the address of the replica")
 )
 

@@ -146,6 +146,10 @@ func isUnix(nc net.Conn) bool {
 func (l *login) finish(failed *LoginError) (*Client, error) {
 	defer l.cancel()
 	stopped := !l.stop()
+	if p := l.client.Primary; failed == nil && !p.Capabilities.Has(l.client.Capabilities&mysqlwire.CapResultForm) {
+		_ = p.Conn.Close() // another primary than the one that the greeting was of
+		failed = &LoginError{Fault: FaultBackend, Err: errOlder, Sent: errUnreachable}
+	}
 	if failed == nil {
 		failed = l.welcome(stopped)
 	}
@@ -160,11 +164,11 @@ func (l *login) finish(failed *LoginError) (*Client, error) {
 	return nil, failed
 }
 
-// welcome sends the OK packet. It names the status flags that say how statements read, and the schema, and nothing
-// that the server's login may have brought besides.
+// welcome sends the OK packet. It names the warnings, the status flags that say how statements read, and the schema, and
+// nothing that the server's login may have brought besides.
 func (l *login) welcome(stopped bool) *LoginError {
 	const flags = mysqlwire.StatusAutocommit | mysqlwire.Status(mysql.SERVER_STATUS_NO_BACKSLASH_ESCAPED)
-	ok := mysqlwire.OK{Status: l.client.Primary.Status & flags}
+	ok := mysqlwire.OK{Status: l.client.Primary.Status & flags, Warnings: l.client.Primary.Warnings}
 	tracking := trackingOf(l.client.Primary.Variables, l.client.Primary.MariaDB)
 	if ok.Session = tracking.atFirst(l.client.Login.Schema); ok.Session != nil {
 		ok.Status |= mysqlwire.StatusStateChanged

@@ -213,6 +213,30 @@ func TestLoginPrimaryRefuses(t *testing.T) {
 	}
 }
 
+// Ensure that a client is turned away whose primary, another one than that of the greeting, does not send results in the
+// form that was agreed on, and that others are not.
+func TestLoginOlderPrimary(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		p := newPrimary()
+		a := newAdmission(t, p)
+		choosing := func(c *rawClient) { c.capabilities |= mysqlwire.CapOptionalMetadata }
+		mustRefuse(t, a, "app", "secret", codeUnreachable, FaultBackend, choosing)
+		if p.open != 0 {
+			t.Errorf("%d connections to the primary are left", p.open)
+		}
+		mustLogin(t, a, "app", "secret")
+		a.Connect = func(ctx context.Context, l backend.Login) (*backend.Conn, error) {
+			c, err := p.connect(ctx, l)
+			c.Capabilities, c.Warnings = l.Capabilities, 1
+			return c, err
+		}
+		c, _ := mustLogin(t, a, "app", "secret", choosing)
+		if ok, err := mysqlwire.ParseOK(c.heard[len(c.heard)-1], true); err != nil || ok.Warnings != 1 {
+			t.Errorf("got %+v, %v, want the warning that the primary has counted", ok, err)
+		}
+	})
+}
+
 // Ensure that the client of a login that was cut short does not leave a connection to the primary behind.
 func TestLoginClientLeavesAtTheEnd(t *testing.T) {
 	inBubble(t, func(t *testing.T) {

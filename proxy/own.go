@@ -176,7 +176,7 @@ func (c *conn) show(columns []router.Column, binary bool) error {
 	for i := range columns {
 		row[i] = c.value(columns[i].Name)
 	}
-	packets := append([][]byte{mysqlwire.AppendCount(nil, len(columns))}, c.definitions(columns)...)
+	packets := append([][]byte{mysqlwire.AppendCount(nil, len(columns), c.caps)}, c.definitions(columns)...)
 	if binary {
 		packets = append(packets, mysqlwire.AppendBinaryRow(nil, row))
 	} else {

@@ -68,7 +68,7 @@ func (c *conn) prepareOwn(st *statement) error {
 	for i := range params {
 		params[i].Title = "?"
 	}
-	packets := append([][]byte{head.Append(nil)}, c.definitions(params)...)
+	packets := append([][]byte{head.Append(nil, c.caps)}, c.definitions(params)...)
 	return c.reply(append(packets, c.definitions(p.Columns)...)...)
 }
 

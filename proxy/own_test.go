@@ -47,13 +47,17 @@ func TestOwnAnswers(t *testing.T) {
 	for _, tt := range []struct {
 		name string
 		caps mysqlwire.Capability
-	}{{"new", usualClient}, {"classic", classicClient}} {
+	}{{"new", usualClient}, {"classic", classicClient}, {"choosing", usualClient | mysqlwire.CapOptionalMetadata}} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := hintRig(t, rigOptions{})
 			c := r.connectAs(tt.caps, "", "")
 			eof, end := [][]byte{open.AppendEOF(nil)}, open.AppendEOF(nil)
 			if tt.caps.Has(mysqlwire.CapDeprecateEOF) {
 				eof, end = nil, open.Append(nil, true, true)
+			}
+			var choice []byte
+			if tt.caps.Has(mysqlwire.CapOptionalMetadata) {
+				choice = []byte{1}
 			}
 			ok := open.Append(nil, false, true)
 			c.ok("BEGIN")
@@ -62,7 +66,7 @@ func TestOwnAnswers(t *testing.T) {
 			wantPackets(t, "SET", c.packets(1), ok)
 
 			c.send(mysql.COM_QUERY, "SELECT @Sticky_Session, @sticky_token AS `t k`, @sticky_route r, @sticky_pin;")
-			want := [][]byte{{4}}
+			want := [][]byte{append([]byte{4}, choice...)}
 			for _, title := range []string{"@Sticky_Session", "t k", "r", "@sticky_pin"} {
 				want = append(want, definitionOf(title, 45))
 			}
@@ -70,16 +74,16 @@ func TestOwnAnswers(t *testing.T) {
 			wantPackets(t, "SELECT", c.packets(len(want)), want...)
 
 			c.send(mysql.COM_STMT_PREPARE, "SET @sticky_session = ?, @sticky_pin = ?")
-			want = append([][]byte{{0, 1, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0}, definitionOf("?", 45), definitionOf("?", 45)}, eof...)
+			want = append([][]byte{append([]byte{0, 1, 0, 0, 0, 0, 0, 2, 0, 0, 0, 0}, choice...), definitionOf("?", 45), definitionOf("?", 45)}, eof...)
 			wantPackets(t, "PREPARE SET", c.packets(len(want)), want...)
 			c.send(mysql.COM_STMT_PREPARE, "SELECT @sticky_session, @sticky_pin")
-			want = append([][]byte{{0, 2, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0}, definitionOf("@sticky_session", 45), definitionOf("@sticky_pin", 45)}, eof...)
+			want = append([][]byte{append([]byte{0, 2, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0}, choice...), definitionOf("@sticky_session", 45), definitionOf("@sticky_pin", 45)}, eof...)
 			wantPackets(t, "PREPARE SELECT", c.packets(len(want)), want...)
 
 			c.send(mysql.COM_STMT_EXECUTE, execution(1, 0, "\x00\x01\xfd\x00\x03\x00\x02u2\x01\x00\x00\x00"))
 			wantPackets(t, "EXECUTE SET", c.packets(1), ok)
 			c.send(mysql.COM_STMT_EXECUTE, execution(2, 1, ""))
-			want = append([][]byte{{2}, definitionOf("@sticky_session", 45), definitionOf("@sticky_pin", 45)}, eof...)
+			want = append([][]byte{append([]byte{2}, choice...), definitionOf("@sticky_session", 45), definitionOf("@sticky_pin", 45)}, eof...)
 			want = append(want, []byte("\x00\x00\x02u2\x011"), end)
 			wantPackets(t, "EXECUTE SELECT", c.packets(len(want)), want...)
 			c.send(mysql.COM_STMT_EXECUTE, execution(1, 0, "\x03\x00")) // NULL for both, of the types known

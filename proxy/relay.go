@@ -171,7 +171,7 @@ func (x *relay) ended(event mysqlwire.Event, packet []byte) error {
 // rowsCame reports whether the packet that ends a result, the first of its response, has certainly come behind rows, and not
 // where it would without any.
 func (x *relay) rowsCame(packet []byte) bool {
-	behind := x.resp.Columns + 2 // the number of columns and their definitions
+	behind := x.resp.Definitions + 2 // the number of columns and their definitions
 	if !x.l.Capabilities.Has(mysqlwire.CapDeprecateEOF) {
 		behind++
 	}

@@ -105,7 +105,7 @@ func (c *conn) useReplica(server *backend.Server, incarnation string) error {
 		c.dropReplica()
 		return errIncarnation
 	}
-	if !b.Capabilities.Has(c.caps & mysqlwire.CapExtendedMetadata) {
+	if !b.Capabilities.Has(c.caps & mysqlwire.CapResultForm) {
 		c.dropReplica()
 		return errOlder
 	}

@@ -2,6 +2,7 @@ package compare
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -35,6 +36,8 @@ type login struct {
 	account mysqltest.Account
 	schema  string
 	caps    mysqlwire.Capability
+
+	collation byte // the low byte of its id; 0: of utf8mb4_general_ci
 }
 
 const (
@@ -47,7 +50,7 @@ const (
 )
 
 // patience ends whatever is waited for: long enough for a busy machine.
-const patience = 2 * time.Minute
+const patience = 8 * time.Second
 
 // errRefused is a server's ERR packet at a login, its payload.
 type errRefused []byte
@@ -87,7 +90,8 @@ func (c *client) login(l login) ([]byte, error) {
 	if c.caps&(mysqlwire.CapExtendedMetadata|mysqlwire.CapBulkExecute) != 0 {
 		c.caps &^= mysqlwire.CapLongPassword // it says that there are none of MariaDB's own flags
 	}
-	r := mysqlwire.LoginRequest{Capabilities: c.caps, MaxPacket: 1 << 30, Collation: 45, User: l.account.User, Schema: l.schema, Plugin: g.Plugin}
+	collation := cmp.Or(l.collation, 45)
+	r := mysqlwire.LoginRequest{Capabilities: c.caps, MaxPacket: 1 << 30, Collation: collation, User: l.account.User, Schema: l.schema, Plugin: g.Plugin}
 	r.Answer = scramble(g.Plugin, g.Salt, l.account.Password)
 	if err := c.write(r.Append(nil)); err != nil {
 		return nil, err

@@ -3,6 +3,7 @@ package compare
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
@@ -73,7 +74,7 @@ func (p *player) client(name string) (*client, error) {
 	if c := p.clients[name]; c != nil {
 		return c, nil
 	}
-	c, _, err := dial(p.addr, login{p.rig.cluster.App, p.schema, p.caps})
+	c, _, err := dial(p.addr, login{account: p.rig.cluster.App, schema: p.schema, caps: p.caps})
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +132,7 @@ func (p *player) do(s step) string {
 
 // connect opens a connection as the arguments say.
 func (p *player) connect(s step) string {
-	l := login{p.rig.cluster.App, p.schema, p.caps}
+	l := login{account: p.rig.cluster.App, schema: p.schema, caps: p.caps}
 	for _, word := range words(s.argument) {
 		name, value, _ := strings.Cut(word, "=")
 		switch {
@@ -139,6 +140,10 @@ func (p *player) connect(s step) string {
 			l.account = p.rig.account(value)
 		case name == "schema":
 			l.schema = value
+		case name == "collation":
+			if id, err := strconv.ParseUint(value, 10, 8); err == nil {
+				l.collation = byte(id)
+			}
 		case word[0] == '-':
 			l.caps &^= capabilities[word[1:]]
 		default:
@@ -161,8 +166,9 @@ var capabilities = map[string]mysqlwire.Capability{
 	"found_rows":       mysqlwire.CapFoundRows,
 	"query_attributes": mysqlwire.CapQueryAttributes,
 	"ignore_space":     mysqlwire.CapIgnoreSpace, "extended_metadata": mysqlwire.CapExtendedMetadata, "bulk": mysqlwire.CapBulkExecute,
-	"local_files": mysqlwire.CapLocalFiles,
+	"local_files": mysqlwire.CapLocalFiles, "optional_metadata": mysqlwire.CapOptionalMetadata,
 	"interactive": mysqlwire.CapInteractive,
+	"no_schema":   mysqlwire.CapNoSchema,
 }
 
 // do does a step on the connection.

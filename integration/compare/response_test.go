@@ -192,8 +192,8 @@ func (r *reading) results() error {
 			more = r.c.status(p)&mysqlwire.StatusMoreResults != 0
 			continue
 		}
-		columns, _ := mysqlwire.Lenenc(p)
-		status, err := r.definitions(int(columns))
+		columns, size := mysqlwire.Lenenc(p)
+		status, err := r.definitions(int(columns), len(p) == size || p[size] == 1)
 		if err != nil || status&mysqlwire.StatusCursorExists != 0 {
 			return err
 		}
@@ -205,9 +205,9 @@ func (r *reading) results() error {
 	return nil
 }
 
-// definitions reads n definitions and the EOF packet behind them, if there is one.
-func (r *reading) definitions(n int) (mysqlwire.Status, error) {
-	for range n {
+// definitions reads n definitions, if they are there, and the EOF packet behind them, if there is one.
+func (r *reading) definitions(n int, there bool) (mysqlwire.Status, error) {
+	for i := 0; i < n && there; i++ {
 		if _, err := r.next(aboutNothing); err != nil {
 			return 0, err
 		}
@@ -248,8 +248,9 @@ func (r *reading) prepared() error {
 		return fmt.Errorf("answer to a prepare: %q", p)
 	}
 	columns, params := binary.LittleEndian.Uint16(p[5:]), binary.LittleEndian.Uint16(p[7:])
+	there := len(p) == 12 || p[12] == 1
 	for _, n := range []uint16{params, columns} {
-		if _, err := r.definitions(int(n)); err != nil {
+		if _, err := r.definitions(int(n), there); err != nil {
 			return err
 		}
 	}

@@ -120,7 +120,7 @@ func (r *rig) traced(replica bool, reason router.Reason, _ time.Duration) {
 func (r *rig) administrate() {
 	r.t.Helper()
 	for _, s := range r.cluster.Servers() {
-		c, _, err := dial(s.Addr(), login{r.cluster.Root, "", plainCaps})
+		c, _, err := dial(s.Addr(), login{account: r.cluster.Root, caps: plainCaps})
 		if err != nil {
 			r.t.Fatal(err)
 		}

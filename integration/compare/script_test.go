@@ -23,7 +23,7 @@ import (
 //
 // The commands:
 //
-//	.connect [user=name] [schema=name] [+capability] [-capability]   open the connection in another way
+//	.connect [user=name] [schema=name] [collation=id] [+capability] [-capability]   open the connection in another way
 //	.settle                         wait until the replicas have everything
 //	.prepare s SQL                  prepare a statement, for this connection named s
 //	.execute s values               execute it: NULL, 1, 1.5 or 'text'

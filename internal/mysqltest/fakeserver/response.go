@@ -131,7 +131,7 @@ func (c *Conn) Prepared(id uint32, params, columns []string) error {
 	b := binary.LittleEndian.AppendUint32([]byte{0}, id)
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(columns)))
 	b = binary.LittleEndian.AppendUint16(b, uint16(len(params)))
-	packets := [][]byte{append(b, 0, 0, 0)}
+	packets := [][]byte{c.appendChoice(append(b, 0, 0, 0))}
 	for _, names := range [][]string{params, columns} {
 		if len(names) > 0 {
 			packets = append(packets, c.definitions(names)...)
@@ -157,8 +157,16 @@ func (c *Conn) LocalInfile(name string) ([]byte, error) {
 }
 
 func (c *Conn) columnPackets(columns []string) [][]byte {
-	count := appendLength(nil, uint64(len(columns)))
+	count := c.appendChoice(appendLength(nil, uint64(len(columns))))
 	return append([][]byte{count}, c.definitions(columns)...)
+}
+
+// appendChoice appends that definitions follow, for clients that could have chosen that they do not.
+func (c *Conn) appendChoice(b []byte) []byte {
+	if c.Has(mysql.CLIENT_OPTIONAL_RESULTSET_METADATA) {
+		b = append(b, 1)
+	}
+	return b
 }
 
 // definitions are column definitions with the EOF that follows for old clients.

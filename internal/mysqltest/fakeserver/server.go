@@ -19,7 +19,7 @@ const DefaultCapabilities uint32 = mysql.CLIENT_LONG_PASSWORD | mysql.CLIENT_FOU
 	mysql.CLIENT_INTERACTIVE | mysql.CLIENT_TRANSACTIONS | mysql.CLIENT_SECURE_CONNECTION | mysql.CLIENT_MULTI_STATEMENTS |
 	mysql.CLIENT_MULTI_RESULTS | mysql.CLIENT_PS_MULTI_RESULTS | mysql.CLIENT_PLUGIN_AUTH | mysql.CLIENT_CONNECT_ATTRS |
 	mysql.CLIENT_PLUGIN_AUTH_LENENC_CLIENT_DATA | mysql.CLIENT_SESSION_TRACK | mysql.CLIENT_DEPRECATE_EOF |
-	mysql.CLIENT_QUERY_ATTRIBUTES
+	mysql.CLIENT_QUERY_ATTRIBUTES | mysql.CLIENT_OPTIONAL_RESULTSET_METADATA
 
 // Handler answers one command of a connection, in that connection's goroutine. An error ends the
 // connection without another byte. Commands that have no response (COM_STMT_CLOSE,
