@@ -86,6 +86,39 @@ func TestAutocommitOff(t *testing.T) {
 	})
 }
 
+// Where sessions begin with autocommit off, reads go to replicas once a client has turned it on, and are of no snapshot there.
+func TestAutocommitOffFromTheStart(t *testing.T) {
+	clustertest.EachEngine(t, func(t *testing.T, e mysqltest.Engine) {
+		p := transactionRig(t, e)
+		begin := func(value string) {
+			for _, s := range p.cluster.Servers() {
+				if _, err := s.Exec(p.ctx, "SET GLOBAL autocommit="+value); err != nil {
+					t.Error(err)
+				}
+			}
+		}
+		defer begin("ON")
+		begin("OFF")
+		c, writer := p.connect(), p.connect()
+		c.wants(readT, "1", false)
+		c.exec("COMMIT")
+		c.wants(readT, "1", false)
+		c.exec("SET autocommit = 0")
+		c.wants(readT, "1", false)
+		c.exec("SET autocommit = 1")
+		writer.exec("SET autocommit = 1")
+		p.waitFresh()
+		c.wants(readT, "1", true)
+		writer.exec("UPDATE t SET v = 2 WHERE id = 1")
+		p.waitFresh()
+		c.wants(readT, "2", true)
+		c.exec("SET autocommit = 0")
+		c.wants(readT, "2", false)
+		c.exec("ROLLBACK")
+		c.wants(readT, "2", false)
+	})
+}
+
 // A READ ONLY transaction is one read: one snapshot on one replica, where writes are refused as on a primary.
 func TestReadOnlyTransaction(t *testing.T) {
 	clustertest.EachEngine(t, func(t *testing.T, e mysqltest.Engine) {

@@ -21,6 +21,7 @@ const (
 	heldTimestamp                   // SET timestamp, which no server reports to have ended
 	heldUnlogged                    // sql_log_bin is off: what is written now never gets to a replica
 	heldInserted                    // sql_auto_is_null: IS NULL finds the row inserted last, which only the primary knows
+	heldBegun                       // autocommit was off from the start, until it is turned on
 )
 
 // reason is why reads stay on the primary, the plainest one if there are several.
@@ -32,6 +33,8 @@ func (h holds) reason() router.Reason {
 		return router.ReasonTablesLocked
 	case h&heldTemporary != 0:
 		return router.ReasonTemporaryTable
+	case h&heldBegun != 0:
+		return router.ReasonAutocommitOff
 	case h&(heldProfiled|heldTraced|heldCounted) != 0:
 		return router.ReasonObserved
 	}

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/stickyproxy/stickyproxy/backend"
+	"github.com/stickyproxy/stickyproxy/internal/mysqltest/fakeserver"
 	"github.com/stickyproxy/stickyproxy/router"
 )
 
@@ -314,8 +315,18 @@ func TestWriteLost(t *testing.T) {
 func TestReadsWhereAutocommitIsOffFromTheStart(t *testing.T) {
 	r := startReads(t, rigOptions{})
 	r.primary.variables = "autocommit=0\n"
+	r.replicas[0].variables = "autocommit=OFF\n"
+	r.primary.on(answering(map[string]fakeserver.OK{
+		"SET autocommit = 1": {Status: autocommit, Track: []fakeserver.Track{fakeserver.TrackVariable("autocommit", "ON")}},
+		"SET autocommit = 0": {Status: autocommit, Track: []fakeserver.Track{fakeserver.TrackVariable("autocommit", "OFF")}},
+	}))
 	c := r.connect()
 	c.from(r.primary, readT)
+	c.ok("SET autocommit = 0") // which it is: the flags do not change
+	c.from(r.primary, readT)
 	c.ok("SET autocommit = 1")
-	c.from(r.primary, readT) // on a replica it is off still
+	r.clock.advance(time.Second)
+	r.fleet.fresh(r.clock.now())
+	c.from(r.replicas[0], readT)
+	r.replicas[0].wantSent("SET @@SESSION.autocommit=1", readT)
 }

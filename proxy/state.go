@@ -49,17 +49,23 @@ type state struct {
 }
 
 // newState is the state after a login on the primary. Where the primary does not report changes, none can be replayed. Where
-// sessions begin with autocommit off, MySQL's status flags say that it is on until somebody sets it, and on a replica that was
-// told to have it off, too, each read would be of the snapshot of the first.
+// sessions begin with autocommit off, MySQL's status flags say that it is on until somebody sets it.
 func newState(primary *backend.Conn) state {
 	s := state{schema: primary.Schema, base: primary.Variables}
 	s.tracking = trackingOf(primary.Variables, primary.MariaDB)
 	s.context = router.Context{MariaDB: primary.MariaDB, Schema: primary.Schema}
 	s.reads(primary.Variables.Get("sql_mode"), primary.Variables.Get("character_set_client"))
 	s.waits(primary.Variables.Get("wait_timeout"))
-	s.holdIf(!primary.Tracked || primary.Variables.Get("autocommit") == "0", heldUnknown)
+	s.holdIf(!primary.Tracked, heldUnknown)
+	s.holdIf(beginsOff(primary.Variables), heldBegun)
 	s.holdIf(isOn(primary.Variables.Get("sql_auto_is_null")), heldInserted)
 	return s
+}
+
+// beginsOff reports whether sessions of a server begin with autocommit off.
+func beginsOff(v backend.Variables) bool {
+	value := v.Get("autocommit") // as text: MariaDB has a word for it, and MySQL a number
+	return value != "" && !isOn(value)
 }
 
 // reset forgets what COM_RESET_CONNECTION ends: everything but the schema and what COM_SET_OPTION has set.
@@ -171,6 +177,10 @@ func (s *state) setVariable(name, value string) {
 		s.context.UnsafeCharset = unsafeCharset(value)
 	case "wait_timeout":
 		s.waits(value)
+	case "autocommit":
+		if isOn(value) {
+			s.release(heldBegun)
+		}
 	}
 	switch replayOf(name) {
 	case replayNever:
@@ -282,8 +292,23 @@ func (s *state) replays(l *link) {
 		maps.Copy(differing, vars)
 		vars = differing
 	}
+	if l.replica && (beginsOff(s.base) || beginsOff(l.Variables)) {
+		vars = withAutocommit(vars)
+	}
 	if len(vars) > 0 {
 		l.queue(appendSet(nil, l.Capabilities, vars, s.named))
 	}
 	l.version = s.version
+}
+
+// withAutocommit is vars for a replica: reads come to it only from clients that have autocommit on, and where it is off each
+// of them would be of the snapshot of the first.
+func withAutocommit(vars map[string]string) map[string]string {
+	with := map[string]string{"autocommit": "1"}
+	for name, value := range vars {
+		if name != "autocommit" {
+			with[name] = value
+		}
+	}
+	return with
 }
