@@ -37,6 +37,9 @@ func (c *conn) finish(l *link, r *request) {
 	if ran && !failed && c.state.held&heldTimestamp != 0 {
 		c.state.clocked(r.class, c.text(r))
 	}
+	if ran && r.class.Effects.Has(router.SetsSystemVariable) && collatesTwice(c.text(r)) {
+		c.state.hold(heldUnknown)
+	}
 	if ran && c.setsUnreported(r) {
 		c.state.unreported(r.class, c.text(r), failed)
 	}

@@ -27,6 +27,12 @@ func (c *conn) recollates(r *request) bool {
 		mentions(c.text(r), collationConnection, "character_set_connection")
 }
 
+// collatesTwice reports whether a text may set a collation by SET NAMES, which results have, and behind it another one for
+// the connection: no server tells the first.
+func collatesTwice(text []byte) bool {
+	return mentions(text, "names") && mentions(text, "collate") && mentions(text, collationConnection, "character_set_connection")
+}
+
 // learnSilentOf asks the server on which it was set.
 func (c *conn) learnSilentOf(l *link) error {
 	names := c.state.blurred
