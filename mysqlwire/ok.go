@@ -29,6 +29,9 @@ const (
 	headerERR    = 0xFF
 )
 
+// EOFSize is how many bytes the payload of a classic EOF packet has.
+const EOFSize = 5
+
 var (
 	errShortOK  = errors.New("malformed OK packet")
 	errShortEOF = errors.New("malformed EOF packet")
@@ -48,10 +51,16 @@ type OK struct {
 
 // ParseOK reads an OK packet, whatever its first byte is. Tracking says whether CLIENT_SESSION_TRACK was negotiated on
 // the connection that it came from. The result refers to p.
+//
+// A classic EOF packet is understood as well, which is too short to be an OK: with one, MySQL ends rows that an error in a
+// stored routine has cut, which a handler of the routine caught, also where CLIENT_DEPRECATE_EOF was negotiated.
 func ParseOK(p []byte, tracking bool) (OK, error) {
 	var ok OK
 	if len(p) == 0 {
 		return ok, errShortOK
+	}
+	if len(p) == EOFSize && p[0] == headerEOF {
+		return ParseEOF(p)
 	}
 	b := p[1:]
 	for _, v := range []*uint64{&ok.AffectedRows, &ok.LastInsertID} {
@@ -130,7 +139,7 @@ func (ok *OK) Append(dst []byte, end, tracking bool) []byte {
 // ParseEOF reads the classic EOF packet: warnings and status.
 // https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_basic_eof_packet.html
 func ParseEOF(p []byte) (OK, error) {
-	if len(p) < 5 {
+	if len(p) < EOFSize {
 		return OK{}, errShortEOF
 	}
 	return OK{Warnings: uint16(p[1]) | uint16(p[2])<<8, Status: Status(p[3]) | Status(p[4])<<8}, nil

@@ -18,6 +18,7 @@ func TestOK(t *testing.T) {
 	}{
 		{"least", "00000002000000", true, OK{Status: StatusAutocommit}},
 		{"end of rows", "fe000002000000", true, OK{Status: StatusAutocommit}},
+		{"a classic EOF", "fefc000a00", true, OK{Warnings: 252, Status: StatusAutocommit | StatusMoreResults}},
 		{"wide counts", "00fcfb00fefffffffffffffffff0ff0100", false,
 			OK{AffectedRows: 251, LastInsertID: math.MaxUint64, Status: 0xFFF0, Warnings: 1}},
 		{"text", "0001000200000003613a31", true, OK{AffectedRows: 1, Status: StatusAutocommit, Info: []byte("a:1")}},

@@ -77,7 +77,8 @@ func (x *relay) follows(packet []byte, status *mysqlwire.Status) {
 // statusAt is where the flags are in a packet that was parsed already. In a classic EOF packet the warnings are before
 // them, in an OK packet behind.
 func (x *relay) statusAt(packet []byte) int {
-	if packet[mysqlwire.HeaderSize] != 0 && !x.l.Capabilities.Has(mysqlwire.CapDeprecateEOF) {
+	classic := !x.l.Capabilities.Has(mysqlwire.CapDeprecateEOF) || len(packet) == mysqlwire.HeaderSize+mysqlwire.EOFSize
+	if packet[mysqlwire.HeaderSize] != 0 && classic {
 		return mysqlwire.HeaderSize + 3
 	}
 	at := mysqlwire.HeaderSize + 1
