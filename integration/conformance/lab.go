@@ -60,6 +60,9 @@ func startLab(ctx context.Context, o options, e mysqltest.Engine, work string) (
 	if err != nil {
 		return nil, err
 	}
+	if err := setEnvironment(filepath.Join(suites, o.suite, "environment")); err != nil {
+		return nil, err
+	}
 	c, err := mysqltest.Start(ctx, mysqltest.Config{Engine: e, GTID: true, ExtraConfig: lines, Log: os.Stderr})
 	if err != nil {
 		return nil, err
@@ -85,6 +88,19 @@ func serverOptions(file string) ([]string, error) {
 		return nil, nil
 	}
 	return strings.Split(string(text), "\n"), err
+}
+
+// setEnvironment sets what a suite wants in the environment of the servers and of its tests.
+func setEnvironment(file string) error {
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	for line := range strings.Lines(string(text)) {
+		name, value, _ := strings.Cut(strings.TrimSpace(line), "=")
+		err = errors.Join(err, os.Setenv(name, value))
+	}
+	return err
 }
 
 // address is how the proxy reaches a server.

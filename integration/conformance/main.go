@@ -19,7 +19,8 @@
 //
 // A suite that is written for servers which it starts itself has their options in the file server.cnf, and one that knows
 // one engine only names it in the file engines. With server.cnf, the servers are reached by their sockets, so that
-// accounts are those of localhost, as in such a suite.
+// accounts are those of localhost, as in such a suite. What its servers and tests find in their environment stands in the
+// file environment, a line NAME=VALUE each.
 //
 // Differences that are known and argued for stand in the suite's file `differences`, one a line: the name of the test
 // (path.Match patterns are understood), white space, and why. Anything else is an error, and so is a suite in which no

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -141,7 +142,12 @@ func (s *Server) optionFile(cfg Config, index int) string {
 	if name := rootName(); name != "" {
 		add("user=" + name)
 	}
-	add(commonOptions...)
+	for _, line := range commonOptions {
+		// Not all options heed a later line: MySQL's skip_name_resolve=ON stays in part, whatever follows.
+		if !slices.ContainsFunc(cfg.ExtraConfig, func(extra string) bool { return optionName(extra) == optionName(line) }) {
+			add(line)
+		}
+	}
 	add(s.programs.options...)
 	switch {
 	case cfg.Engine == MariaDB:
@@ -167,4 +173,10 @@ func (s *Server) optionFile(cfg Config, index int) string {
 		add(cfg.ReplicaConfig...)
 	}
 	return b.String()
+}
+
+// optionName returns the name of the option that a line sets, spelled with underscores.
+func optionName(line string) string {
+	name, _, _ := strings.Cut(line, "=")
+	return strings.ReplaceAll(strings.TrimSpace(name), "-", "_")
 }
