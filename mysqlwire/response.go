@@ -242,10 +242,11 @@ func (r *Response) read(p []byte) (Event, error) {
 	return r.one(p)
 }
 
-// refused ends the response, but for MariaDB's progress reports, which are ERR packets with the code 0xFFFF.
+// refused ends the response, but for MariaDB's progress reports, which are ERR packets with the code 0xFFFF and without an
+// SQLSTATE, whose mark is '#'. An error can have that code too: SIGNAL sets any.
 // https://mariadb.com/kb/en/err_packet/
 func (r *Response) refused(p []byte) Event {
-	if len(p) >= 3 && p[1] == 0xFF && p[2] == 0xFF {
+	if len(p) >= 3 && p[1] == 0xFF && p[2] == 0xFF && (len(p) == 3 || p[3] != '#') {
 		return EventMore
 	}
 	r.state = expectNothing

@@ -115,7 +115,7 @@ func (m *model) columnsEnd(also Status) {
 func (m *model) rows() {
 	for range m.IntN(8) {
 		if m.chance(10) {
-			m.packet([]byte{0xFF, 0xFF, 0xFF}, m.bytes(20)) // a progress report
+			m.packet([]byte{0xFF, 0xFF, 0xFF, 1}, m.bytes(20)) // a progress report
 		}
 		switch m.IntN(4) {
 		case 0:

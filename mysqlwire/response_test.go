@@ -100,6 +100,9 @@ var responses = []struct {
 	{"progress report before OK", mysql.COM_QUERY, false, func(_ form, s *stream) {
 		s.packet([]byte{0xFF, 0xFF, 0xFF}).packet(okPacket(auto))
 	}, "ok"},
+	{"error with the code of progress reports", mysql.COM_QUERY, false, func(_ form, s *stream) {
+		s.packet([]byte("\xFF\xFF\xFF#HY000any"))
+	}, "err"},
 	{"cursor", mysql.COM_STMT_EXECUTE, true, func(f form, s *stream) {
 		s.packet([]byte{2}).packet(definition).packet(definition).packet(f.end(opened))
 	}, "end"},
