@@ -13,17 +13,41 @@ import (
 // What a READ ONLY transaction that is on a replica needs of the primary's connection.
 
 // besideSnapshot runs a statement on the primary that is about the connection there. What was prepared in SQL, or is,
-// could write: to it, too, the transaction is READ ONLY.
+// could write: to it, too, the transaction is READ ONLY. And it could set what statements on the replica look for.
 func (c *conn) besideSnapshot(r *request) (*link, error) {
-	if !r.class.Effects.Any(router.Prepares | router.Executes) {
-		return c.onPrimary(r)
+	e := r.class.Effects
+	within := e.Any(router.Prepares | router.Executes)
+	if within {
+		c.beginReadOnly()
 	}
-	c.beginReadOnly()
-	l, err := c.onPrimary(r)
-	if err != nil {
-		return l, err
+	if ready, err := c.readyPrimary(r); !ready {
+		return nil, err
 	}
-	return l, c.endReadOnly(told, c.asBefore(r))
+	if within || e.Has(router.Deallocates) {
+		c.insideSnapshot(r)
+	}
+	if err := c.exchange(c.primary, r); err != nil || !within {
+		return c.primary, err
+	}
+	return c.primary, c.endReadOnly(told, c.asBefore(r))
+}
+
+// insideSnapshot does what SQL's PREPARE, EXECUTE and DEALLOCATE do on the replica as well, before the primary answers: they
+// may set user variables there, which begins with PREPARE, or end the transaction. How that went is for the primary to say.
+func (c *conn) insideSnapshot(r *request) {
+	l := c.replica
+	if r.code != mysql.COM_QUERY || !r.whole() || r.reads {
+		return
+	}
+	l.queue(r.payload())
+	l.queue([]byte{mysql.COM_PING}) // an error does not tell whether the transaction goes on
+	if err := c.consult(l, told); err != nil && answered(err) == nil {
+		l.dead = true // the next statement finds out
+		return
+	}
+	if c.snapshot.open = l.inTransaction(); !c.snapshot.open {
+		l.onAgain()
+	}
 }
 
 // maxMessage is how long the text of a condition may be that SIGNAL makes, bytes.

@@ -8,8 +8,12 @@ type inSQL map[string]router.Statement
 // maxInSQL is how many of them are remembered.
 const maxInSQL = 64
 
+// executed are the effects of a statement prepared in SQL that count as those of its EXECUTE.
+const executed = router.UsesFoundRows | router.Begins | router.Ends | router.Chains | router.Disconnects |
+	router.CommitsImplicitly | router.LocksTables
+
 // executes makes the class of an EXECUTE, whose text is sql, say what the statement that is executed asks about the one before
-// it, and finds. Of one that is not known, or may be anything itself, that stays open.
+// it, finds, and does to a transaction. Of one that is not known, or may be anything itself, that stays open.
 func (s *state) executes(r *request, sql []byte) {
 	name, _, ok := router.Named(sql, s.context)
 	if !ok || r.class.Multi {
@@ -19,10 +23,10 @@ func (s *state) executes(r *request, sql []byte) {
 	if !ok {
 		return
 	}
-	r.known = true
+	r.known, r.reads = true, st.Kind == router.Read || st.Kind == router.Previous
 	r.class.UsesWarnings, r.class.UsesRowCount = st.UsesWarnings, st.UsesRowCount
 	r.class.Finds, r.class.OpensNothing = st.Finds, st.OpensNothing
-	r.class.Effects |= st.Effects & router.UsesFoundRows
+	r.class.Effects |= st.Effects & executed
 }
 
 // opens makes the class of a PREPARE in SQL, whose text is sql, say whether it opens tables: that of a plain literal does if what

@@ -254,10 +254,21 @@ func (c *conn) learnVariable(l *link, name, value []byte) {
 	default:
 		c.request.named = true
 		c.request.blurred = c.request.blurred || alike(string(name)) && l.Blurs()
+		if string(name) == "sql_mode" {
+			c.modeFrom(l)
+		}
 		c.state.setVariable(string(name), string(value))
 		if string(name) == collationConnection && !l.Blurs() {
 			c.state.collates, c.state.renamed = false, false // it is known, and not the one of SET NAMES
 		}
+	}
+}
+
+// modeFrom notes that the client has, or may have, another sql_mode now on this server.
+func (c *conn) modeFrom(l *link) {
+	c.primary.moded = l == c.primary
+	if c.replica != nil {
+		c.replica.moded = l == c.replica
 	}
 }
 

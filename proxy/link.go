@@ -22,6 +22,7 @@ type link struct {
 	used      time.Time        // when it was last sent a command
 	warned    bool             // the last statement there that may have had warnings has left some
 	foundSome bool             // FOUND_ROWS() there does not tell 0
+	moded     bool             // sql_mode there is certainly the client's: it was the last to report one, or was told since
 	returned  bool             // the server has still to say that the current schema is that again, see toldschema.go
 	dead      bool             // it failed, or somebody ended it: not to be used again
 

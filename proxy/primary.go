@@ -11,18 +11,27 @@ import (
 
 // onPrimary runs a request on the primary.
 func (c *conn) onPrimary(r *request) (*link, error) {
+	if ready, err := c.readyPrimary(r); !ready {
+		return nil, err
+	}
+	return c.primary, c.exchange(c.primary, r)
+}
+
+// readyPrimary tells the primary what it has to know before it runs a request. Where that cannot be, the request has been
+// answered, or there is an error.
+func (c *conn) readyPrimary(r *request) (ready bool, err error) {
 	r.movable = false
 	if refusal := c.noPrimary(); refusal != nil {
-		return nil, c.answer(refusal)
+		return false, c.answer(refusal)
 	}
 	c.revivePrimary()
 	if err := c.tellPrimary(); err != nil {
-		return nil, c.primaryFailed(err)
+		return false, c.primaryFailed(err)
 	}
 	if err := c.recall(r); err != nil {
-		return nil, c.primaryFailed(err)
+		return false, c.primaryFailed(err)
 	}
-	return c.primary, c.exchange(c.primary, r)
+	return true, nil
 }
 
 // idleCheck is how long the primary may have been left alone before it is asked whether it is still there.

@@ -62,7 +62,7 @@ func (c *conn) bringUpToDate(l *link) error {
 		if err := l.Reset(ctx); err != nil {
 			return err
 		}
-		l.resets = c.state.resets
+		l.resets, l.moded = c.state.resets, false
 		c.statements.forget(l)
 	}
 	c.state.replays(l)

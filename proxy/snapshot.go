@@ -30,7 +30,8 @@ func (s *readOnly) end() { s.open, s.fresh = false, false }
 func (c *conn) inSnapshot(r *request) (*link, error) {
 	e := r.class.Effects
 	switch {
-	case e.Any(router.Begins|router.CommitsImplicitly|router.LocksTables|router.XA) && !unlocks(r.class) && !switchesAutocommit(r.class):
+	case e.Has(router.Executes | router.Ends),
+		e.Any(router.Begins|router.CommitsImplicitly|router.LocksTables|router.XA) && !unlocks(r.class) && !switchesAutocommit(r.class):
 		return nil, c.moveSnapshot() // whether it ends there, and what begins, is for the primary to say
 	case switchesAutocommit(r.class) && c.primary.status&mysqlwire.StatusAutocommit == 0 && !leavesOff.Match(c.text(r)):
 		return nil, c.moveSnapshot() // this commits, and on servers of today leaves the next statement READ ONLY

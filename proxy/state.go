@@ -295,10 +295,14 @@ func (s *state) replays(l *link) {
 	if l.replica && (beginsOff(s.base) || beginsOff(l.Variables)) {
 		vars = withAutocommit(vars)
 	}
+	if l.moded {
+		vars = maps.Clone(vars)
+		delete(vars, "sql_mode") // set to what it is, it would end the flag that MariaDB keeps of one that a routine had for itself
+	}
 	if len(vars) > 0 {
 		l.queue(appendSet(nil, l.Capabilities, vars, s.named))
 	}
-	l.version = s.version
+	l.version, l.moded = s.version, true
 }
 
 // withAutocommit is vars for a replica: reads come to it only from clients that have autocommit on, and where it is off each

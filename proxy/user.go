@@ -30,7 +30,7 @@ func (c *conn) afresh() {
 	c.primary.status, c.primary.unsure = c.primary.Status, false
 	c.state.reset(c.primary.Conn)
 	c.previous, c.rows, c.warned, c.unmatched, c.primary.foundSome = c.primary, c.primary, c.primary, false, false
-	c.primary.version = c.state.version
+	c.primary.version, c.primary.moded = c.state.version, false
 	if c.primary.Schema != c.state.schema {
 		c.primary.version-- // it was set in a READ ONLY transaction on the replica
 	}
