@@ -41,12 +41,22 @@ func (c *conn) insideSnapshot(r *request) {
 	}
 	l.queue(r.payload())
 	l.queue([]byte{mysql.COM_PING}) // an error does not tell whether the transaction goes on
-	if err := c.consult(l, told); err != nil && answered(err) == nil {
+	if err := c.consult(l, entered); err != nil && answered(err) == nil {
 		l.dead = true // the next statement finds out
 		return
 	}
 	if c.snapshot.open = l.inTransaction(); !c.snapshot.open {
 		l.onAgain()
+	}
+}
+
+// entered is told for a statement that may have changed the current schema.
+func entered(l *link, ok mysqlwire.OK) {
+	told(l, ok)
+	for ch := (mysqlwire.Changes{Rest: ok.Session}); ch.Next(); {
+		if ch.Kind == mysqlwire.TrackSchema {
+			l.Schema = string(ch.Value)
+		}
 	}
 }
 

@@ -141,6 +141,8 @@ var (
 		".prepare s9 USE $other", ".prepare s9 SHOW TABLES", ".prepare s9 SET @x = N", ".prepare s9 SELECT @x := N", ".prepare s9 CREATE TEMPORARY TABLE tt (a INT)", ".prepare s9 SELECT * FROM tt", ".prepare s9 SELECT SQL_CALC_FOUND_ROWS v FROM f LIMIT 1", ".prepare s9 SELECT nothing FROM f",
 		".prepare s9 SELECT ROW_COUNT()", ".prepare s9 ROLLBACK", ".prepare s9 SELECT CAST('abc' AS SIGNED)", ".execute s9", ".execute s9", ".cursor s9", ".fetch s9 N", ".reset s9", ".close s9", ".prepare s9 SELECT 1; SELECT 2", ".prepare s9 DO 1",
 		"EXECUTE IMMEDIATE 'SELECT v FROM f WHERE id = N'", "PREPARE q FROM 'USE $other'", "PREPARE q FROM 'SELECT ?, ?'", "EXECUTE q USING @x, @y", "EXECUTE q", "PREPARE q FROM 'CALL gives(@x)'", "PREPARE q FROM @x", "DROP PREPARE q",
+		"PREPARE q FROM 'COMMIT'", "PREPARE q FROM 'BEGIN'", "PREPARE q FROM 'SAVEPOINT s'", "PREPARE q FROM 'SELECT v INTO @x FROM f WHERE id = N'", "PREPARE q FROM 'SET sql_select_limit = N'", "PREPARE q FROM 'CREATE TEMPORARY TABLE tt (a INT)'",
+		"EXECUTE IMMEDIATE 'SET @x = N'", "EXECUTE IMMEDIATE 'ROLLBACK'", "EXECUTE q",
 	}
 	moreWrites = []string{
 		"INSERT INTO gen (id, a) VALUES (N, N)", "INSERT INTO gen (id, a) VALUES (5, N), (6, N)", "SELECT @t", "UPDATE gen SET a = a + 1", "INSERT INTO gen (id, b) VALUES (N, N)", "UPDATE f SET n = 1 WHERE 1 = 0", "UPDATE f SET n = (SELECT MAX(id) FROM w) WHERE id = N", "DELETE FROM w WHERE id IN (SELECT id FROM f)",
