@@ -23,7 +23,7 @@ func (c *conn) besideSnapshot(r *request) (*link, error) {
 	if ready, err := c.readyPrimary(r); !ready {
 		return nil, err
 	}
-	if within || e.Has(router.Deallocates) {
+	if within || e.Any(router.Deallocates|router.SetsUserVariable) {
 		c.insideSnapshot(r)
 	}
 	if err := c.exchange(c.primary, r); err != nil || !within {
@@ -32,8 +32,8 @@ func (c *conn) besideSnapshot(r *request) (*link, error) {
 	return c.primary, c.endReadOnly(told, c.asBefore(r))
 }
 
-// insideSnapshot does what SQL's PREPARE, EXECUTE and DEALLOCATE do on the replica as well, before the primary answers: they
-// may set user variables there, which begins with PREPARE, or end the transaction. How that went is for the primary to say.
+// insideSnapshot runs a statement on the replica as well, before the primary answers: it sets user variables, or may, as SQL's
+// PREPARE does already, or end the transaction. How that went is for the primary to say.
 func (c *conn) insideSnapshot(r *request) {
 	l := c.replica
 	if r.code != mysql.COM_QUERY || !r.whole() || r.reads {
