@@ -12,18 +12,20 @@ import (
 
 // What a READ ONLY transaction that is on a replica needs of the primary's connection.
 
-// besideSnapshot runs a statement on the primary that is about the connection there. What was prepared in SQL, or is,
-// could write: to it, too, the transaction is READ ONLY. And it could set what statements on the replica look for.
+// besideSnapshot runs a statement on the primary that is about the connection there. What was prepared in SQL, or is, and what
+// uses user variables of the primary, could write: to it, too, the transaction is READ ONLY.
 func (c *conn) besideSnapshot(r *request) (*link, error) {
 	e := r.class.Effects
-	within := e.Any(router.Prepares | router.Executes)
+	inSQL := e.Any(router.Prepares | router.Executes)
+	within := inSQL || e.Has(router.UsesUserVariable)
+	c.snapshot.apart = c.snapshot.apart || e.Has(router.SetsUserVariable)
 	if within {
 		c.beginReadOnly()
 	}
 	if ready, err := c.readyPrimary(r); !ready {
 		return nil, err
 	}
-	if within || e.Any(router.Deallocates|router.SetsUserVariable) {
+	if inSQL || e.Has(router.Deallocates) {
 		c.insideSnapshot(r)
 	}
 	if err := c.exchange(c.primary, r); err != nil || !within {
@@ -32,8 +34,8 @@ func (c *conn) besideSnapshot(r *request) (*link, error) {
 	return c.primary, c.endReadOnly(told, c.asBefore(r))
 }
 
-// insideSnapshot runs a statement on the replica as well, before the primary answers: it sets user variables, or may, as SQL's
-// PREPARE does already, or end the transaction. How that went is for the primary to say.
+// insideSnapshot does what SQL's PREPARE, EXECUTE and DEALLOCATE do on the replica as well, before the primary answers: they
+// may set user variables there, which begins with PREPARE, or end the transaction. How that went is for the primary to say.
 func (c *conn) insideSnapshot(r *request) {
 	l := c.replica
 	if r.code != mysql.COM_QUERY || !r.whole() || r.reads {

@@ -14,11 +14,12 @@ import (
 type readOnly struct {
 	open  bool
 	fresh bool   // no statement in it has returned anything yet: it can still begin elsewhere
+	apart bool   // user variables have values on the primary that they do not have on the replica
 	text  []byte // the statement that began it
 }
 
 func (s *readOnly) begin(r *request) {
-	s.open, s.fresh = true, true
+	s.open, s.fresh, s.apart = true, true, false
 	s.text = append(s.text[:0], r.payload()...)
 }
 
@@ -39,7 +40,7 @@ func (c *conn) inSnapshot(r *request) (*link, error) {
 		return c.onPrimary(r)
 	case c.snapshot.fresh && (!staysInSnapshot(r.class) || !c.stillProven(r)):
 		return nil, c.moveSnapshot()
-	case aboutConnection(r.class):
+	case aboutConnection(r.class), c.snapshot.apart && e.Has(router.UsesUserVariable):
 		return c.besideSnapshot(r)
 	}
 	if e.Has(router.SetsUserVariable) {
@@ -134,6 +135,9 @@ func staysInSnapshot(st router.Statement) bool {
 // aboutConnection reports whether a statement is about what the connection has on the primary, or about that server,
 // and not about the data of the snapshot.
 func aboutConnection(st router.Statement) bool {
+	if st.Effects.Any(router.GetsLock | router.ReleasesLock) {
+		return true
+	}
 	switch st.Reason {
 	case router.ReasonServerState, router.ReasonPreparedText, router.ReasonLockFunction, router.ReasonConnectionFunction,
 		router.ReasonHandler, router.ReasonAdministration:
