@@ -12,12 +12,12 @@ import (
 
 // What a READ ONLY transaction that is on a replica needs of the primary's connection.
 
-// besideSnapshot runs a statement on the primary that is about the connection there. What was prepared in SQL, or is, and what
-// uses user variables of the primary, could write: to it, too, the transaction is READ ONLY.
+// besideSnapshot runs a statement on the primary that is about the connection there. What was prepared in SQL, or is, what uses
+// user variables of the primary, and what a lock is only a part of could write: to it, too, the transaction is READ ONLY.
 func (c *conn) besideSnapshot(r *request) (*link, error) {
 	e := r.class.Effects
 	inSQL := e.Any(router.Prepares | router.Executes)
-	within := inSQL || e.Has(router.UsesUserVariable)
+	within := inSQL || e.Has(router.UsesUserVariable) || e.Any(locksByName) && (r.class.Writes || r.class.Multi)
 	c.snapshot.apart = c.snapshot.apart || e.Has(router.SetsUserVariable)
 	if within {
 		c.beginReadOnly()

@@ -31,7 +31,7 @@ func (s *readOnly) end() { s.open, s.fresh = false, false }
 func (c *conn) inSnapshot(r *request) (*link, error) {
 	e := r.class.Effects
 	switch {
-	case e.Has(router.Executes | router.Ends),
+	case e.Has(router.Ends) && e.Any(router.Executes|locksByName),
 		e.Any(router.Begins|router.CommitsImplicitly|router.LocksTables|router.XA) && !unlocks(r.class) && !switchesAutocommit(r.class):
 		return nil, c.moveSnapshot() // whether it ends there, and what begins, is for the primary to say
 	case switchesAutocommit(r.class) && c.primary.status&mysqlwire.StatusAutocommit == 0 && !leavesOff.Match(c.text(r)):
@@ -132,10 +132,13 @@ func staysInSnapshot(st router.Statement) bool {
 		st.Reason == router.ReasonCommand || unlocks(st)
 }
 
+// locksByName are the effects on locks that exist on the primary only, whatever else a statement does.
+const locksByName = router.GetsLock | router.ReleasesLock
+
 // aboutConnection reports whether a statement is about what the connection has on the primary, or about that server,
 // and not about the data of the snapshot.
 func aboutConnection(st router.Statement) bool {
-	if st.Effects.Any(router.GetsLock | router.ReleasesLock) {
+	if st.Effects.Any(locksByName) {
 		return true
 	}
 	switch st.Reason {
