@@ -130,8 +130,10 @@ var (
 		"SET character_set_connection = latin1", "SET collation_connection = latin1_swedish_ci", "SET collation_connection = DEFAULT", "SET character_set_results = DEFAULT", "SET character_set_results = utf8mb4", "SET character_set_database = latin1", "SELECT 'ß' = 'ss', HEX(_latin1'é'), 'é' = 'E'",
 		"SELECT HEX(CONVERT('é' USING utf8mb4)), COLLATION(CONCAT('a', v)) FROM f LIMIT 1", "SELECT CHARSET('x'), COLLATION('x'), CHARSET(USER())", "SET NAMES cp932", "SET NAMES nothing", "SET NAMES latin1, @x = N", "SET time_zone = '+0N:00', NAMES latin1",
 	}
+	// SET unique_checks = 0 is left out: with foreign_key_checks off as well, a replica that is a MariaDB does not find the row
+	// again that one event has inserted into an empty table, as writes() does, and stops. (MDEV-515 made inserts wait there.)
 	otherVariables = []string{
-		"SET sql_safe_updates = 1", "SET sql_safe_updates = 0", "SET sql_mode = CONCAT(@@sql_mode, ',ANSI')", "SET @@sql_mode = 'NO_ZERO_DATE'", "SET lc_messages = 'de_DE'", "SET lc_messages = DEFAULT", "SET rand_seed1 = N, rand_seed2 = N", "SET rand_seed1 = N, rand_seed2 = N; SELECT RAND()", "SET unique_checks = 0",
+		"SET sql_safe_updates = 1", "SET sql_safe_updates = 0", "SET sql_mode = CONCAT(@@sql_mode, ',ANSI')", "SET @@sql_mode = 'NO_ZERO_DATE'", "SET lc_messages = 'de_DE'", "SET lc_messages = DEFAULT", "SET rand_seed1 = N, rand_seed2 = N", "SET rand_seed1 = N, rand_seed2 = N; SELECT RAND()", "SET unique_checks = 1",
 		"SET SESSION net_read_timeout = 3N", "SET SESSION transaction_isolation = 'SERIALIZABLE'", "SET GLOBAL sort_buffer_size = 100000", "SET ROLE NONE", "SET sql_quote_show_create = 0", "SET SESSION max_sort_length = 4", "SET SESSION sort_buffer_size = 1",
 		"SET autocommit = DEFAULT", "SET SESSION wait_timeout = 300N, time_zone = 'nowhere'", "SET @@SESSION.div_precision_increment = N", "SET LOCAL group_concat_max_len = 4", "SET @x = @@sql_mode, sql_mode = ''", "SET big_tables = 1", "SET SESSION optimizer_switch = 'index_merge=off'",
 		"SET sql_mode = 'NO_UNSIGNED_SUBTRACTION,HIGH_NOT_PRECEDENCE'", "SET SESSION binlog_format = 'ROW'", "SET last_insert_id = N", "SET identity = N", "SET SESSION default_storage_engine = 'MyISAM'", "SET windowing_use_high_precision = 0", "SET SESSION block_encryption_mode = 'aes-256-cbc'",
