@@ -116,7 +116,7 @@ func (c *conn) keep(l *link, r *request) {
 	if r.failure != nil && interruption(r.failure.Code) {
 		return // it would not fail again
 	}
-	if l.replica && r.warnings > 0 && r.class.Kind == router.Read && !r.cursor && r.whole() && len(r.head) <= maxKept {
+	if l.replica && (r.warnings > 0 || l.MariaDB && r.warned) && r.class.Kind == router.Read && !r.cursor && r.whole() && len(r.head) <= maxKept {
 		c.kept = kept{payload: bytes.Clone(r.payload()), stmt: r.stmt}
 	}
 }
