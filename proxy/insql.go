@@ -15,11 +15,14 @@ const executed = router.UsesFoundRows | router.Begins | router.Ends | router.Cha
 // executes makes the class of an EXECUTE, whose text is sql, say what the statement that is executed asks about the one before
 // it, finds, and does to a transaction. Of one that is not known, or may be anything itself, that stays open.
 func (s *state) executes(r *request, sql []byte) {
-	name, _, ok := router.Named(sql, s.context)
+	name, text, ok := router.Named(sql, s.context)
 	if !ok || r.class.Multi {
 		return
 	}
 	st, ok := s.inSQL[name]
+	if text != nil {
+		st, ok = knownInSQL(text, s.context)
+	}
 	if !ok {
 		return
 	}
@@ -54,12 +57,19 @@ func (s *state) prepares(r *request, sql []byte) {
 	if r.failure != nil || text == nil || len(s.inSQL) >= maxInSQL {
 		return
 	}
-	st := router.Classify(text, s.context)
-	if st.Multi || st.Effects.Any(opaque) {
+	st, known := knownInSQL(text, s.context)
+	if !known {
 		return
 	}
 	if s.inSQL == nil {
 		s.inSQL = make(inSQL)
 	}
 	s.inSQL[name] = st
+}
+
+// knownInSQL is what a text is that SQL prepares, and whether it is known what that does: it is one statement, and not one that
+// may do anything.
+func knownInSQL(text []byte, c router.Context) (st router.Statement, known bool) {
+	st = router.Classify(text, c)
+	return st, !st.Multi && !st.Effects.Any(opaque)
 }

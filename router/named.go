@@ -6,7 +6,8 @@ import (
 )
 
 // Named finds the name of the statement that a text prepares or executes in SQL, in lower case, and what it prepares: the
-// text in a PREPARE, nil where that is no plain literal. Not ok: the text is something else, or cannot be told apart so simply.
+// text in a PREPARE, nil where that is no plain literal. EXECUTE IMMEDIATE has a text, and no name. Not ok: the text is something
+// else, or cannot be told apart so simply.
 func Named(sql []byte, c Context) (name string, text []byte, ok bool) {
 	s := newScanner(sql, &c, 0)
 	s.lex.next(&s.tok)
@@ -16,8 +17,13 @@ func Named(sql []byte, c Context) (name string, text []byte, ok bool) {
 	}
 	s.advance()
 	id := sql[s.tok.start:s.tok.end]
-	if s.tok.kind != tokenWord && s.tok.kind != tokenQuoted || !ascii(id) || bytes.IndexByte(id, '`') >= 0 || foldEqual("IMMEDIATE", id) {
+	if s.tok.kind != tokenWord && s.tok.kind != tokenQuoted || !ascii(id) || bytes.IndexByte(id, '`') >= 0 {
 		return "", nil, false
+	}
+	if foldEqual("IMMEDIATE", id) {
+		s.advance()
+		text = s.plainLiteral()
+		return "", text, k == keyExecute && text != nil && s.tok.kind == tokenEnd && !s.lex.odd && s.lex.seen == 0
 	}
 	name = strings.ToLower(string(id))
 	s.advance()
