@@ -17,7 +17,7 @@ import (
 func (c *conn) besideSnapshot(r *request) (*link, error) {
 	e := r.class.Effects
 	inSQL := e.Any(router.Prepares | router.Executes)
-	within := inSQL || e.Has(router.UsesUserVariable) || e.Any(locksByName) && (r.class.Writes || r.class.Multi)
+	within := inSQL || e.Has(router.UsesUserVariable) && !c.asksPrimary(r) || e.Any(primarys) && (r.class.Writes || r.class.Multi)
 	c.snapshot.apart = c.snapshot.apart || e.Has(router.SetsUserVariable)
 	if within {
 		c.beginReadOnly()
@@ -152,6 +152,14 @@ func (c *conn) recallBeside(r *request) error {
 		c.primary.queue(appendQuery(nil, c.primary.Capabilities, finds(1)))
 		return nil
 	}
+	if r.class.UsesRowCount && c.previous == c.replica && !r.class.UsesWarnings && !r.class.Effects.Has(router.UsesFoundRows) {
+		again := setsNothing
+		if c.counted {
+			again = finds(1)
+		}
+		c.primary.queue(appendQuery(nil, c.primary.Capabilities, again))
+		return nil
+	}
 	return c.recall(r)
 }
 
@@ -178,7 +186,7 @@ func (c *conn) repeat(r *request) error {
 	if r.class.Writes {
 		c.pins.begin()
 	}
-	if r.class.UsesWarnings && !r.class.Writes {
+	if (r.class.UsesWarnings || r.class.UsesRowCount) && !r.class.Writes {
 		c.primary.queue(payload) // behind the beginning of a transaction there would be none
 		return c.repeated(c.consult(c.primary, c.learn))
 	}

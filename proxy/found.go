@@ -119,6 +119,11 @@ func (c *conn) findAgain() error {
 		}
 	}
 	again := finds(n)
+	if c.snapshot.open && from == c.replica {
+		if _, _, err := ask(ctx, from, again); err != nil { // the request may run there, too
+			return err
+		}
+	}
 	_, answers, err := ask(ctx, c.primary, again)
 	switch {
 	case err != nil:
@@ -126,6 +131,9 @@ func (c *conn) findAgain() error {
 	case !answers && from != c.primary: // it will refuse the request as well, behind which the other one is asked still
 		_, _, _ = ask(ctx, from, again)
 		return nil
+	}
+	if c.previous == from && !c.counted {
+		c.primary.queue(appendQuery(nil, c.primary.Capabilities, setsNothing)) // for ROW_COUNT()
 	}
 	c.primary.warned = n > maxPlain || c.primary.MariaDB && c.primary.warned && c.warned == c.primary
 	c.previous, c.rows, c.warned, c.kept = c.primary, c.primary, c.primary, kept{}

@@ -31,7 +31,7 @@ func (s *readOnly) end() { s.open, s.fresh = false, false }
 func (c *conn) inSnapshot(r *request) (*link, error) {
 	e := r.class.Effects
 	switch {
-	case e.Has(router.Ends) && e.Any(router.Executes|locksByName),
+	case e.Has(router.Ends) && e.Any(router.Executes|primarys),
 		e.Any(router.Begins|router.CommitsImplicitly|router.LocksTables|router.XA) && !unlocks(r.class) && !switchesAutocommit(r.class):
 		return nil, c.moveSnapshot() // whether it ends there, and what begins, is for the primary to say
 	case switchesAutocommit(r.class) && c.primary.status&mysqlwire.StatusAutocommit == 0 && !leavesOff.Match(c.text(r)):
@@ -40,7 +40,7 @@ func (c *conn) inSnapshot(r *request) (*link, error) {
 		return c.onPrimary(r)
 	case c.snapshot.fresh && (!staysInSnapshot(r.class) || !c.stillProven(r)):
 		return nil, c.moveSnapshot()
-	case aboutConnection(r.class), c.snapshot.apart && e.Has(router.UsesUserVariable):
+	case aboutConnection(r.class), c.asksPrimary(r), c.snapshot.apart && r.usesVariables():
 		return c.besideSnapshot(r)
 	}
 	if e.Has(router.SetsUserVariable) {
@@ -79,6 +79,28 @@ func (c *conn) inSnapshot(r *request) (*link, error) {
 	}
 	c.snapshot.fresh = e.Has(router.Ends) || c.snapshot.fresh && r.failure == nil && r.leavesFresh()
 	return l, nil
+}
+
+// asksPrimary reports whether a request asks about a statement before it that ran on the primary.
+func (c *conn) asksPrimary(r *request) bool {
+	if r.class.Writes || r.class.Multi || r.class.Effects.Any(opaque) {
+		return false
+	}
+	return r.class.Effects.Has(router.UsesFoundRows) && c.rows == c.primary || r.class.UsesRowCount && c.previous == c.primary ||
+		r.class.UsesWarnings && c.warned == c.primary
+}
+
+// usesVariables reports whether a request uses user variables, or prepares what does.
+func (r *request) usesVariables() bool {
+	return (r.class.Effects | r.makes()).Has(router.UsesUserVariable)
+}
+
+// makes are the effects of what a COM_STMT_PREPARE prepares.
+func (r *request) makes() router.Effects {
+	if r.making == nil {
+		return 0
+	}
+	return r.making.class.Effects
 }
 
 // staysBehind reports whether a SET statement may set a system variable that is not told to other servers: see replayOf.
@@ -132,13 +154,13 @@ func staysInSnapshot(st router.Statement) bool {
 		st.Reason == router.ReasonCommand || unlocks(st)
 }
 
-// locksByName are the effects on locks that exist on the primary only, whatever else a statement does.
-const locksByName = router.GetsLock | router.ReleasesLock
+// primarys are the effects on what the connection has on the primary only, whatever else a statement does.
+const primarys = router.GetsLock | router.ReleasesLock | router.UsesLastInsertID
 
 // aboutConnection reports whether a statement is about what the connection has on the primary, or about that server,
 // and not about the data of the snapshot.
 func aboutConnection(st router.Statement) bool {
-	if st.Effects.Any(locksByName) {
+	if st.Effects.Any(primarys) {
 		return true
 	}
 	switch st.Reason {

@@ -34,7 +34,7 @@ var kinds = []kind{
 
 // moreKinds are kinds that are there for long runs only. Not all that they find is mended.
 var moreKinds = []kind{
-	{8, newerReads}, {3, conditions}, {4, charsets}, {4, otherVariables}, {3, preparedKinds}, {3, moreWrites}, {2, views}, {2, files}, {2, branches}, {2, flavoured}, {2, moreRoutines},
+	{8, newerReads}, {3, conditions}, {4, charsets}, {4, otherVariables}, {3, preparedKinds}, {3, moreWrites}, {2, views}, {2, files}, {2, branches}, {2, flavoured}, {2, moreRoutines}, {4, intoVariables},
 }
 
 // kind is a kind of lines, and how often one of them is taken.
@@ -150,6 +150,10 @@ var (
 		"INSERT INTO gen (id, a) VALUES (N, N)", "INSERT INTO gen (id, a) VALUES (5, N), (6, N)", "SELECT @t", "UPDATE gen SET a = a + 1", "INSERT INTO gen (id, b) VALUES (N, N)", "UPDATE f SET n = 1 WHERE 1 = 0", "UPDATE f SET n = (SELECT MAX(id) FROM w) WHERE id = N", "DELETE FROM w WHERE id IN (SELECT id FROM f)",
 		"INSERT INTO w (v) VALUES ((SELECT v FROM f WHERE id = N))", "INSERT INTO w SET v = CAST('abc' AS SIGNED)", "UPDATE f JOIN w ON f.id = w.id SET f.v = 'joined'", "DELETE f FROM f JOIN w ON f.id = w.id WHERE f.id = N", "INSERT INTO w (v) SELECT v FROM f WHERE id = N FOR UPDATE",
 		"UPDATE f SET v = 'x' ORDER BY id DESC LIMIT N", "UPDATE IGNORE f SET id = N", "INSERT INTO w (u) VALUES (N), (N)", "DELETE FROM f ORDER BY id LIMIT 1", "DO 1", "DO (SELECT MAX(id) FROM f)", "INSERT INTO w () VALUES ()", "REPLACE INTO w (id, v) SELECT id, v FROM f", "INSERT INTO f (id) VALUES ('x')",
+	}
+	intoVariables = []string{
+		"SET @x = FOUND_ROWS()", "SELECT FOUND_ROWS() INTO @x", "SET @x = ROW_COUNT()", "SELECT ROW_COUNT() INTO @y", "SET @x = @@warning_count", "SELECT @@error_count INTO @x", "SELECT @x, @y, FOUND_ROWS()", "SELECT @x := LAST_INSERT_ID()",
+		"DO LAST_INSERT_ID(N)", "SELECT LAST_INSERT_ID(N)", "SET @y = LAST_INSERT_ID(N)", "SELECT LAST_INSERT_ID(id) FROM f", "DO GET_LOCK('$schema', 0)", "SELECT GET_LOCK('$schema', 0) INTO @x", "SET @x = RELEASE_LOCK('$schema')", "SELECT v, @x := id FROM f WHERE id = N", "SELECT COUNT(*) INTO @y FROM w",
 	}
 	views = []string{"CREATE OR REPLACE VIEW v2 AS SELECT id FROM f WHERE id < N", "SELECT * FROM v2 ORDER BY id", "DROP VIEW v2", "DROP VIEW IF EXISTS v2", "UPDATE v1 SET v = 'N' WHERE id = N", "SELECT * FROM v1 WHERE id = N", "CREATE OR REPLACE VIEW v2 AS SELECT CONNECTION_ID() > 0 AS c"}
 	files = []string{
