@@ -38,7 +38,7 @@ func (c *conn) besideSnapshot(r *request) (*link, error) {
 // may set user variables there, which begins with PREPARE, or end the transaction. How that went is for the primary to say.
 func (c *conn) insideSnapshot(r *request) {
 	l := c.replica
-	if r.code != mysql.COM_QUERY || !r.whole() || r.reads {
+	if r.code != mysql.COM_QUERY || !r.whole() || r.once {
 		return
 	}
 	l.queue(r.payload())
