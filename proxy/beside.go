@@ -70,7 +70,7 @@ const maxMessage = 128
 // that was put around it; nil if they do anyway.
 func (c *conn) asBefore(r *request) []byte {
 	switch e := r.failure; {
-	case e != nil && e.Code != errReadOnly.Code && !r.class.Effects.Has(router.Executes) && r.code == mysql.COM_QUERY && r.whole():
+	case e != nil && e.Code != errReadOnly.Code && r.class.Effects.Has(router.Prepares) && r.code == mysql.COM_QUERY && r.whole():
 		return r.payload() // what cannot be prepared is not prepared again
 	case e != nil && e.State != "" && len(e.Message) <= maxMessage && !strings.ContainsFunc(e.Message, func(c rune) bool { return c < ' ' || c > '~' }):
 		return appendQuery(nil, c.primary.Capabilities,
