@@ -17,7 +17,7 @@ import (
 func (c *conn) besideSnapshot(r *request) (*link, error) {
 	e := r.class.Effects
 	inSQL := e.Any(router.Prepares | router.Executes)
-	within := inSQL || e.Has(router.UsesUserVariable) && !c.asksPrimary(r) || e.Any(primarys) && (r.class.Writes || r.class.Multi)
+	within := inSQL || r.usesVariables() && !c.asksPrimary(r) || e.Any(primarys) && (r.class.Writes || r.class.Multi)
 	c.snapshot.apart = c.snapshot.apart || e.Has(router.SetsUserVariable)
 	if within {
 		c.beginReadOnly()
