@@ -95,6 +95,11 @@ func (r *request) usesVariables() bool {
 	return (r.class.Effects | r.makes()).Has(router.UsesUserVariable)
 }
 
+// mayWrite reports whether a request may write, or prepares what may.
+func (r *request) mayWrite() bool {
+	return r.class.Writes || r.class.Multi || r.making != nil && r.making.class.Writes
+}
+
 // makes are the effects of what a COM_STMT_PREPARE prepares.
 func (r *request) makes() router.Effects {
 	if r.making == nil {
