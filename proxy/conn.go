@@ -79,7 +79,8 @@ type request struct {
 	last    byte       // the sequence number of the last frame of the response
 	cursor  bool       // it asks for a cursor
 	known   bool       // it is an EXECUTE, and its class tells what that executes
-	once    bool       // and that runs on the primary only
+	reads   bool       // and that is a read
+	once    bool       // and that leaves nothing on its connection, or is meant for one server, as KILL is
 	movable bool       // nothing is lost if another server runs it after one failed
 	moved   bool       // it has one of the places on the primary for reads that no replica may serve
 	victim  *conn      // of a KILL that ends a client's connection

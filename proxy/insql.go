@@ -26,16 +26,11 @@ func (s *state) executes(r *request, sql []byte) {
 	if !ok {
 		return
 	}
-	r.known, r.once = true, onPrimaryOnly(st)
+	r.known, r.reads = true, st.Kind == router.Read || st.Kind == router.Previous
+	r.once = r.reads || st.Effects.Has(router.Kills) || st.Reason == router.ReasonAdministration
 	r.class.UsesWarnings, r.class.UsesRowCount = st.UsesWarnings, st.UsesRowCount
 	r.class.Finds, r.class.OpensNothing = st.Finds, st.OpensNothing
 	r.class.Effects |= st.Effects & executed
-}
-
-// onPrimaryOnly reports whether a statement is not to be executed on the replica of a READ ONLY transaction too: it leaves
-// nothing there, or does what is meant for one server, as KILL does.
-func onPrimaryOnly(st router.Statement) bool {
-	return st.Kind == router.Read || st.Kind == router.Previous || st.Effects.Has(router.Kills) || st.Reason == router.ReasonAdministration
 }
 
 // opens makes the class of a PREPARE in SQL, whose text is sql, say whether it opens tables: that of a plain literal does if what
