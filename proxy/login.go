@@ -255,14 +255,24 @@ func (l *login) runAgain(c *Client, payload []byte) *LoginError {
 		Attributes: u.Attributes, TLS: c.Login.TLS, From: c.Login.From,
 	}
 	l.answered(u.Plugin, u.Answer)
-	if c.Primary != nil && c.Primary.MariaDB && l.plugin == mysqlwire.PluginCachingSHA2 && mysqlwire.IsEmptyAnswer(l.answer) {
-		// A client of MariaDB may leave out an answer that a MariaDB, which has no such plugin, would not look at: it asks
-		// for another one. https://mariadb.com/kb/en/com_change_user/
-		if failed := l.switchTo(mysqlwire.PluginNative); failed != nil {
+	if l.plugin == mysqlwire.PluginCachingSHA2 && mysqlwire.IsEmptyAnswer(l.answer) && l.canSwitch() {
+		if failed := l.switchTo(pluginOf(c.Primary)); failed != nil {
 			return failed
 		}
 	}
 	return l.authenticate()
+}
+
+// pluginOf is the plugin that a client is asked to answer by which has left out its answer to a change of user, because a
+// server would not look at it: the library of MySQL always does, and a client of MariaDB may, which has no such plugin as
+// the greeting's.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_change_user.html
+// https://mariadb.com/kb/en/com_change_user/
+func pluginOf(primary *backend.Conn) string {
+	if primary != nil && primary.MariaDB {
+		return mysqlwire.PluginNative
+	}
+	return mysqlwire.PluginCachingSHA2
 }
 
 // greet sends the first packet.
