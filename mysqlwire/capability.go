@@ -17,7 +17,7 @@ const (
 	CapFoundRows     Capability = Capability(mysql.CLIENT_FOUND_ROWS) // an UPDATE counts rows found, not changed
 	CapLongFlag      Capability = Capability(mysql.CLIENT_LONG_FLAG)
 	CapConnectWithDB Capability = Capability(mysql.CLIENT_CONNECT_WITH_DB) // the login request names a schema
-	// CapNoSchema has the server look over the schema in schema.table.column.
+	// CapNoSchema has the server look over the schema in front of a table, which is one of the current schema then.
 	CapNoSchema         Capability = Capability(mysql.CLIENT_NO_SCHEMA)
 	CapCompress         Capability = Capability(mysql.CLIENT_COMPRESS) // with zlib
 	CapLocalFiles       Capability = Capability(mysql.CLIENT_LOCAL_FILES)

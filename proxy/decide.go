@@ -64,6 +64,8 @@ func (c *conn) held() router.Reason {
 		return router.ReasonNextTransaction
 	case c.client.Relayed:
 		return router.ReasonPasswordUnknown
+	case c.caps.Has(mysqlwire.CapNoSchema):
+		return router.ReasonUnknownState // its names are not what they look like
 	}
 	return c.state.held.reason()
 }
