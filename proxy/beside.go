@@ -17,7 +17,7 @@ import (
 func (c *conn) besideSnapshot(r *request) (*link, error) {
 	e := r.class.Effects
 	inSQL := e.Any(router.Prepares | router.Executes)
-	within := inSQL && !r.reads || r.mayWrite() && (r.usesVariables() || e.Any(primarys)) // which ends the warnings of what it is put around
+	within := !r.reads && (inSQL || r.mayWrite() && (r.usesVariables() || e.Any(primarys))) // which ends the warnings of what it is put around
 	c.snapshot.apart = c.snapshot.apart || e.Has(router.SetsUserVariable)
 	if within {
 		c.beginReadOnly()
