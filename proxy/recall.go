@@ -143,6 +143,9 @@ func (c *conn) recall(r *request) error {
 		return c.runKept()
 	case warnings, (anything || r.class.UsesRowCount) && c.previous == l,
 		(anything || r.class.Effects.Has(router.UsesFoundRows) || findsPerhaps(r) && !c.passesOn(r)) && c.rows == l:
+		if err := c.keepWarnings(r); err != nil {
+			return err
+		}
 		return c.findAgain()
 	case c.warned == l && c.primary.warned && addsWarnings(c.primary, r):
 		c.primary.queue(appendQuery(nil, c.primary.Capabilities, forgetsWarnings(c.primary.MariaDB)))
@@ -155,6 +158,17 @@ func (c *conn) recall(r *request) error {
 		c.findSome(r)
 	}
 	return nil
+}
+
+// keepWarnings brings the warnings of a read on a replica to the primary, for a request there that leaves them alone.
+func (c *conn) keepWarnings(r *request) error {
+	if c.kept.payload == nil || c.warned != c.replica || !c.primary.MariaDB || !leavesWarnings(r.class) {
+		return nil
+	}
+	rows := c.rows
+	err := c.runKept()
+	c.rows = rows // of a read behind it, perhaps
+	return err
 }
 
 // forgetsWarnings is a statement that ends the warnings of the one before, which on MariaDB takes a table, and leaves alone
