@@ -176,8 +176,13 @@ func (c *conn) follow(r *request) (*link, error) {
 			return nil, nil // what was asked for is gone with the connection
 		}
 	}
-	r.reason, r.movable = router.ReasonPrevious, false
-	return l, c.exchange(l, r)
+	r.reason, r.movable = router.ReasonPrevious, r.code == mysql.COM_STMT_PREPARE
+	err := c.exchange(l, r)
+	var again elsewhere
+	if errors.As(err, &again) {
+		return nil, nil // what cannot be prepared leaves its error where others look for it
+	}
+	return l, err
 }
 
 // about is where the statement ran that a statement of Kind Previous is about, nil if it is of another kind.

@@ -40,6 +40,9 @@ func (c *conn) finish(l *link, r *request) {
 	if ran && r.class.Effects.Has(router.SetsSystemVariable) && collatesTwice(c.text(r)) {
 		c.state.hold(heldUnknown)
 	}
+	if ran && r.named && r.class.Multi && l.MariaDB && mentions(c.text(r), "statement") {
+		c.state.hold(heldUnknown) // see setsForItself
+	}
 	if ran && c.setsUnreported(r) {
 		c.state.unreported(r.class, c.text(r), failed)
 	}
@@ -212,7 +215,9 @@ func told(l *link, ok mysqlwire.OK) { l.status, l.unsure = ok.Status, false }
 
 func (c *conn) learnChanges(l *link, changes []byte) {
 	current := l.version == c.state.version
-	c.state.limitJoins(changes)
+	if !setsForItself(c.request.class) {
+		c.state.limitJoins(changes)
+	}
 	for ch := (mysqlwire.Changes{Rest: changes}); ch.Next(); {
 		switch ch.Kind {
 		case mysqlwire.TrackSystemVariable:
@@ -246,6 +251,10 @@ func setsResultsAlone(changes []byte) bool {
 	return bytes.Contains(changes, []byte("character_set_results")) && !bytes.Contains(changes, []byte("character_set_connection"))
 }
 
+// setsForItself reports whether a statement sets variables for its own time only: MariaDB tells how they are before it sets
+// them back. What else it sets, if it calls anything, is not known then.
+func setsForItself(st router.Statement) bool { return st.Reason == router.ReasonSetStatement }
+
 func (c *conn) learnVariable(l *link, name, value []byte) {
 	switch string(name) {
 	case "statement_id": // MySQL counts statements in it, and reports that with each one
@@ -253,6 +262,9 @@ func (c *conn) learnVariable(l *link, name, value []byte) {
 		c.learnGTID(l, value)
 	default:
 		c.request.named = true
+		if setsForItself(c.request.class) {
+			return
+		}
 		c.request.blurred = c.request.blurred || alike(string(name)) && l.Blurs()
 		if string(name) == "sql_mode" {
 			c.modeFrom(l)

@@ -116,7 +116,8 @@ func (c *conn) keep(l *link, r *request) {
 	if r.failure != nil && interruption(r.failure.Code) {
 		return // it would not fail again
 	}
-	if l.replica && (r.warnings > 0 || l.MariaDB && r.warned) && r.class.Kind == router.Read && !r.cursor && r.whole() && len(r.head) <= maxKept {
+	asks := r.class.Kind == router.Previous && !r.class.UsesWarnings && !r.class.UsesRowCount // of which MySQL warns
+	if l.replica && (r.warnings > 0 || l.MariaDB && r.warned) && (r.class.Kind == router.Read || asks) && !r.cursor && r.whole() && len(r.head) <= maxKept {
 		c.kept = kept{payload: bytes.Clone(r.payload()), stmt: r.stmt}
 	}
 }
