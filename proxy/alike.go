@@ -38,8 +38,10 @@ var alikeAsked = []string{
 	"sql_if_exists", "sql_notes", "sql_quote_show_create", "sql_safe_updates", "sql_warnings",
 }
 
-// askFor is the question for session variables.
-func askFor(names []string) string { return "SELECT @@SESSION." + strings.Join(names, ", @@SESSION.") }
+// askFor is the question for session variables, and behind them for what it ends.
+func askFor(names []string) string {
+	return "SELECT @@SESSION." + strings.Join(names, ", @@SESSION.") + ", FOUND_ROWS()"
+}
 
 // setsAutocommit is a statement that sets that and nothing else, as most drivers do after the login.
 var setsAutocommit = regexp.MustCompile(`(?i)^\s*set\s+(@@\s*)?((session|local)(\s+|\s*\.\s*))?autocommit\s*:?=\s*\w+\s*;?\s*$`)

@@ -25,9 +25,9 @@ func TestVariablesReportedByAnothersName(t *testing.T) {
 			case quote, watch, "SET autocommit = 1":
 				return c.OK(fakeserver.OK{Track: []fakeserver.Track{fakeserver.TrackVariable("autocommit", "ON")}})
 			case askFor(sets):
-				return c.Rows(sets, [][]any{{"utf8mb4", "utf8mb4_bin", "0"}}, fakeserver.OK{})
+				return c.Rows(append(sets, "n"), [][]any{{"utf8mb4", "utf8mb4_bin", "0", "3"}}, fakeserver.OK{})
 			case askFor(profiled):
-				return c.Rows(profiled, [][]any{{"utf8mb4", "utf8mb4_bin", "1"}}, fakeserver.OK{})
+				return c.Rows(append(profiled, "n"), [][]any{{"utf8mb4", "utf8mb4_bin", "1", "3"}}, fakeserver.OK{})
 			}
 			return errDefault
 		})

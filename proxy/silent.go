@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"errors"
+	"strconv"
 
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 	"github.com/stickyproxy/stickyproxy/router"
@@ -45,14 +46,22 @@ func (c *conn) learnSilentOf(l *link) error {
 	ctx, cancel := c.connectTimeout()
 	defer cancel()
 	rows, err := l.Query(ctx, askFor(names))
-	if err != nil || len(rows.Values) != 1 {
+	if err == nil && (len(rows.Values) != 1 || len(rows.Columns) != len(names)+1) {
+		err = errNoVariables
+	}
+	if err != nil {
 		l.dead = true
 		return serverError{err}
 	}
-	for i, v := range rows.Values[0] {
-		c.state.setVariable(names[i], v.String)
+	for i, name := range names {
+		c.state.setVariable(name, rows.Values[0][i].String)
 	}
 	c.state.asked(l)
+	n, _ := strconv.ParseUint(rows.Values[0][len(names)].String, 10, 64) // a server's number
+	l.queue(appendQuery(nil, l.Capabilities, finds(n)))
+	if !c.counted {
+		l.queue(appendQuery(nil, l.Capabilities, setsNothing)) // for ROW_COUNT()
+	}
 	return nil
 }
 
@@ -96,4 +105,7 @@ func (c *conn) learnCollation(l *link) error {
 
 const collationConnection = "collation_connection"
 
-var errNoCollation = errors.New("the server does not report the collation of the connection")
+var (
+	errNoVariables = errors.New("the server does not tell its variables")
+	errNoCollation = errors.New("the server does not report the collation of the connection")
+)

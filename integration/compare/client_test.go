@@ -28,6 +28,7 @@ type client struct {
 
 	statements map[string]uint32 // prepared ones by the script's name
 	thread     string            // CONNECTION_ID(), once it was asked for
+	cursors    map[string]bool   // the statements that may have one open
 	sent       []byte            // the command of .send, of which the response is still to come
 }
 
@@ -63,7 +64,7 @@ func dial(addr string, l login) (*client, []byte, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	c := &client{conn: conn, statements: make(map[string]uint32)}
+	c := &client{conn: conn, statements: make(map[string]uint32), cursors: make(map[string]bool)}
 	last, err := c.login(l)
 	if err != nil {
 		_ = conn.Close()
