@@ -41,7 +41,7 @@ func TestVariablesReportedByAnothersName(t *testing.T) {
 			r.primary.wantSent("SET autocommit = 1", quote)
 			continue
 		}
-		r.primary.wantSent("SET autocommit = 1", quote, askFor(sets))
+		r.primary.wantSent("SET autocommit = 1", quote, askFor(sets), finds(3), setsNothing)
 		if sent := r.replicas[0].sent(); len(sent) != 4 || sent[0] != "SELECT 1" || sent[2] != "SELECT 2" || sent[3] != "SELECT 3" {
 			t.Errorf("the replica was sent %q", sent)
 		}

@@ -62,6 +62,10 @@ func (c *conn) learnSilentOf(l *link) error {
 	if !c.counted {
 		l.queue(appendQuery(nil, l.Capabilities, setsNothing)) // for ROW_COUNT()
 	}
+	if err := c.consult(l, told); err != nil && answered(err) == nil {
+		l.dead = true
+		return serverError{err}
+	}
 	return nil
 }
 
