@@ -81,7 +81,8 @@ const (
 func (c Capability) Has(x Capability) bool { return c&x == x }
 
 // Announced is what can be offered to a client when the server behind announced c: what belongs to the login, and what
-// both the server and the relay can do, and compression, whatever the server can. CapLongPassword is in it unless some of MariaDB's additional flags are.
+// both the server and the relay can do, and compression, whatever the server can. CapLongPassword is in it unless some of
+// MariaDB's additional flags are.
 func (c Capability) Announced(tls bool) Capability {
 	a := capLogin | capOurs | c.settled()&(capSame|capTranslated|CapConnectWithDB)
 	if a.mariaDB() != 0 {

@@ -10,6 +10,10 @@ import (
 
 var errShortCommand = errors.New("malformed command packet")
 
+// ComBulkExecute is MariaDB's COM_STMT_BULK_EXECUTE, which [CapBulkExecute] allows:
+// https://mariadb.com/kb/en/com_stmt_bulk_execute/
+const ComBulkExecute = 0xFA
+
 // Prepared is the OK packet that answers COM_STMT_PREPARE.
 type Prepared struct {
 	ID       uint32

@@ -101,10 +101,6 @@ func Responds(command byte) bool {
 	return true
 }
 
-// ComBulkExecute is MariaDB's COM_STMT_BULK_EXECUTE, which [CapBulkExecute] allows:
-// https://mariadb.com/kb/en/com_stmt_bulk_execute/
-const ComBulkExecute = 0xFA
-
 // Done reports whether the response is over.
 func (r *Response) Done() bool { return r.state == expectNothing && r.skip == 0 && !r.joined }
 
@@ -320,27 +316,6 @@ func (r *Response) result(p []byte) (Event, error) {
 	r.Definitions = r.columns
 	return EventMore, nil
 }
-
-// ParseCount reads the payload of the packet that begins a result: how many columns it has, at least one. Chosen says
-// that the packet tells whether their definitions follow, because of [CapOptionalMetadata]; silent is that they do not.
-// What ends definitions follows in any case.
-// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html
-func ParseCount(p []byte, chosen bool) (columns int, silent bool, err error) {
-	count, size := Lenenc(p)
-	if chosen && size < len(p) {
-		silent, p = p[size] == 0, p[:len(p)-1]
-	}
-	if size != len(p) || count == 0 || count > maxColumns {
-		return 0, false, errColumnCount
-	}
-	return int(count), silent, nil
-}
-
-// maxColumns is beyond what any server can send: each has at least a byte of a text of max_allowed_packet, 1 GiB at most.
-// The limit of 4096 is that of tables only.
-const maxColumns = 1 << 30
-
-var errColumnCount = errors.New("malformed column count")
 
 // define expects n definitions, at least one, if they come at all, and then what follows them.
 func (r *Response) define(n int, then expect) {

@@ -2,6 +2,7 @@ package mysqlwire
 
 import (
 	"encoding/binary"
+	"errors"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 )
@@ -65,6 +66,27 @@ func AppendBinaryRow(dst []byte, row []Text) []byte {
 	}
 	return dst
 }
+
+// ParseCount reads the payload of the packet that begins a result: how many columns it has, at least one. Chosen says
+// that the packet tells whether their definitions follow, because of [CapOptionalMetadata]; silent is that they do not.
+// What ends definitions follows in any case.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_com_query_response_text_resultset.html
+func ParseCount(p []byte, chosen bool) (columns int, silent bool, err error) {
+	count, size := Lenenc(p)
+	if chosen && size < len(p) {
+		silent, p = p[size] == 0, p[:len(p)-1]
+	}
+	if size != len(p) || count == 0 || count > maxColumns {
+		return 0, false, errColumnCount
+	}
+	return int(count), silent, nil
+}
+
+// maxColumns is beyond what any server can send: each has at least a byte of a text of max_allowed_packet, 1 GiB at most.
+// The limit of 4096 is that of tables only.
+const maxColumns = 1 << 30
+
+var errColumnCount = errors.New("malformed column count")
 
 // AppendCount appends the payload of the packet that begins a result with n columns, whose definitions follow, to a
 // receiver with which caps were negotiated.

@@ -58,13 +58,14 @@ func (c *conn) learnSilentOf(l *link) error {
 	}
 	c.state.asked(l)
 	n, _ := strconv.ParseUint(rows.Values[0][len(names)].String, 10, 64) // a server's number
-	l.queue(appendQuery(nil, l.Capabilities, finds(n)))
+	after := []string{finds(n)}
 	if !c.counted {
-		l.queue(appendQuery(nil, l.Capabilities, setsNothing)) // for ROW_COUNT()
+		after = append(after, setsNothing) // for ROW_COUNT()
 	}
-	if err := c.consult(l, told); err != nil && answered(err) == nil {
-		l.dead = true
-		return serverError{err}
+	for _, sql := range after {
+		if _, _, err := ask(ctx, l, sql); err != nil { // not by consult: a request may wait for l already
+			return err
+		}
 	}
 	return nil
 }
