@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -43,25 +42,25 @@ func askFor(names []string) string {
 	return "SELECT @@SESSION." + strings.Join(names, ", @@SESSION.") + ", FOUND_ROWS()"
 }
 
-// setsAutocommit is a statement that sets that and nothing else, as most drivers do after the login.
-var setsAutocommit = regexp.MustCompile(`(?i)^\s*set\s+(@@\s*)?((session|local)(\s+|\s*\.\s*))?autocommit\s*:?=\s*\w+\s*;?\s*$`)
+// isAutocommit is for statements that set nothing else, as most drivers send one after the login.
+func isAutocommit(name string) bool { return name == "autocommit" }
 
 // blur records that a statement has set one of the variables that are reported under each other's names. Some cannot be
 // asked for behind it: what was written without a log meanwhile, or a clock that stands still.
-func (s *state) blur(st router.Statement, text []byte) {
-	if len(text) > maxTrackingText || st.Effects.Any(opaque) || mentions(text, "sql_log_bin", "skip_replication", "rand_seed") {
+func (s *state) blur(st router.Statement, sets router.Settings) {
+	if st.Effects.Any(opaque) || sets.May("sql_log_bin", "skip_replication", "rand_seed1", "rand_seed2") {
 		s.hold(heldUnknown)
 		return
 	}
-	if setsAutocommit.Match(text) {
+	if sets.Only(isAutocommit) {
 		return
 	}
 	for i, name := range alikeAsked {
-		if (i < 2 || mentions(text, name)) && !slices.Contains(s.blurred, name) {
+		if (i < 2 || sets.May(name)) && !slices.Contains(s.blurred, name) {
 			s.blurred = append(s.blurred, name)
 		}
 	}
-	if mentions(bytes.ReplaceAll(bytes.ToLower(text), []byte("explicit_defaults_for_timestamp"), nil), "timestamp") {
+	if sets.May("timestamp") {
 		s.hold(heldTimestamp)
 	}
 }

@@ -1,11 +1,6 @@
 package proxy
 
-import (
-	"bytes"
-	"regexp"
-
-	"github.com/stickyproxy/stickyproxy/router"
-)
+import "github.com/stickyproxy/stickyproxy/router"
 
 // holds are the kinds of state that no other connection can be told: each keeps reads on the primary for as long as it
 // lasts.
@@ -56,38 +51,28 @@ func (s *state) holdIf(on bool, h holds) {
 	}
 }
 
-// freesTimestamp is the part of a SET statement that gives the clock back.
+// clocked ends the hold of SET timestamp if the statement, which succeeded, has certainly given the clock back.
 // https://dev.mysql.com/doc/refman/en/server-system-variables.html#sysvar_timestamp
-var freesTimestamp = regexp.MustCompile(
-	`(?i)(^\s*set|,)\s*(@@((session|local)\s*\.\s*)?|(session|local)\s+)?timestamp\s*:?=\s*(default|0)\s*([,;]|$)`)
-
-// maxTimestampText bounds the statements that are searched for it.
-const maxTimestampText = 4 << 10
-
-// clocked ends the hold of SET timestamp if the statement, which succeeded, has certainly given the clock back. A text
-// that has more in it than can be told apart so simply does not count.
-func (s *state) clocked(st router.Statement, text []byte) {
-	if st.Reason != router.ReasonSet || st.Multi || len(text) > maxTimestampText || bytes.ContainsAny(text, "'\"`#") ||
-		bytes.Contains(text, []byte("/*")) || bytes.Contains(text, []byte("--")) {
-		return
-	}
-	if bytes.Count(bytes.ToLower(text), []byte("timestamp")) == 1 && freesTimestamp.Match(text) {
+func (s *state) clocked(sets router.Settings) {
+	if value, _ := sets.Value("timestamp"); value == "default" || value == "0" {
 		s.release(heldTimestamp)
 	}
 }
 
-// setsIdleLimit is a statement that sets how long a client may be idle, and nothing else.
-var setsIdleLimit = regexp.MustCompile(`(?i)^\s*set\s+@@\s*wait_timeout\s*:?=\s*([0-9]+)\s*;?\s*$`)
-
 // unreported keeps reads on the primary after a statement with SET @@name, without a scope. MariaDB does not report what
 // that changes, even if it failed behind the change, so that no replica can be told. How long the client may be idle is
 // nothing that a replica has to know.
-func (s *state) unreported(st router.Statement, text []byte, failed bool) {
-	if m := setsIdleLimit.FindSubmatch(text[:min(len(text), maxTimestampText)]); m != nil && !st.Multi {
-		if !failed {
-			s.waits(string(m[1]))
-		}
-		return
+func (s *state) unreported(sets router.Settings, failed bool) {
+	seconds, _ := sets.Value(idleLimit)
+	switch {
+	case !isNumber(seconds) || !sets.Only(isIdleLimit):
+		s.hold(heldUnknown)
+	case !failed:
+		s.waits(seconds)
 	}
-	s.hold(heldUnknown)
 }
+
+// idleLimit is how long a client may be idle, seconds.
+const idleLimit = "wait_timeout"
+
+func isIdleLimit(name string) bool { return name == idleLimit }

@@ -51,11 +51,12 @@ func TestTimestampIsGivenBack(t *testing.T) {
 		{"SET a = 1 /* , timestamp = DEFAULT */", false},
 		{"SET STATEMENT timestamp = 0 FOR SELECT 1", false},
 		{"SELECT 1, timestamp = 0", false},
-		{"SET timestamp = DEFAULT; SELECT 1", false},
+		{"SET timestamp = DEFAULT; SELECT 1", true},
+		{"SET timestamp = DEFAULT, sql_mode = '\\', timestamp = 5'", false},
 	} {
 		s := newState(&backend.Conn{Tracked: true})
 		s.setVariable("timestamp", "1000000000")
-		s.clocked(router.Classify([]byte(tt.sql), router.Context{MariaDB: true}), []byte(tt.sql))
+		s.clocked(router.ReadSettings([]byte(tt.sql)))
 		if got := s.held.reason() == router.ReasonNone; got != tt.back {
 			t.Errorf("%s: given back: %v", tt.sql, got)
 		}
@@ -81,11 +82,12 @@ func TestUnreported(t *testing.T) {
 		{sql: "SET @@wait_timeout = 3", mariaDB: true, idle: 3 * time.Second},
 		{sql: "SET @@wait_timeout = 3, @@time_zone = 'UTC'", mariaDB: true, held: true},
 		{sql: "SET @@wait_timeout = 3; SELECT 1", mariaDB: true, held: true},
+		{sql: "SET @@wait_timeout = DEFAULT", mariaDB: true, held: true},
 	} {
 		s := newState(&backend.Conn{Tracked: true})
 		st := router.Classify([]byte(tt.sql), router.Context{MariaDB: tt.mariaDB})
 		if st.Effects.Has(router.SetsUnreported) {
-			s.unreported(st, []byte(tt.sql), false)
+			s.unreported(router.ReadSettings([]byte(tt.sql)), false)
 		}
 		if held := s.held.reason() != router.ReasonNone; held != tt.held || s.patience != tt.idle {
 			t.Errorf("%s: reads are held: %v, idle for %v", tt.sql, held, s.patience)

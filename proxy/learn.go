@@ -31,20 +31,11 @@ func (c *conn) finish(l *link, r *request) {
 	if ran && !failed && r.class.Reason == router.ReasonAdministration && flushesStatus(c.text(r)) {
 		c.state.hold(heldCounted)
 	}
-	if ran && (r.blurred || failed && r.class.Effects.Has(router.SetsSystemVariable) && l.Blurs()) {
-		c.state.blur(r.class, c.text(r))
-	}
-	if ran && !failed && c.state.held&heldTimestamp != 0 {
-		c.state.clocked(r.class, c.text(r))
-	}
-	if ran && r.class.Effects.Has(router.SetsSystemVariable) && collatesTwice(c.text(r)) {
-		c.state.hold(heldUnknown)
+	if ran {
+		c.settings(l, r)
 	}
 	if ran && r.named && r.class.Multi && l.MariaDB && mentions(c.text(r), "statement") {
 		c.state.hold(heldUnknown) // see setsForItself
-	}
-	if ran && c.setsUnreported(r) {
-		c.state.unreported(r.class, c.text(r), failed)
 	}
 	if r.stmt != nil {
 		r.stmt.cursorOver(r, l.status)
@@ -65,6 +56,31 @@ func (c *conn) finish(l *link, r *request) {
 	}
 	if (r.rows || failed || nothing) && !showsNoData(r.class) {
 		c.noteRead(l, r, c.srv.now())
+	}
+}
+
+// settings records what a statement that ran has set, or may have, without a report that says so.
+func (c *conn) settings(l *link, r *request) {
+	failed, e := r.failure != nil, r.class.Effects
+	if !r.blurred && !e.Has(router.SetsSystemVariable) && !c.setsUnreported(r) {
+		return
+	}
+	text := c.text(r)
+	if r.blurred && text == nil {
+		c.state.hold(heldUnknown)
+	}
+	sets := router.ReadSettings(text)
+	if r.blurred || failed && e.Has(router.SetsSystemVariable) && l.Blurs() {
+		c.state.blur(r.class, sets)
+	}
+	if !failed && c.state.held&heldTimestamp != 0 && !e.Any(opaque) {
+		c.state.clocked(sets)
+	}
+	if e.Has(router.SetsSystemVariable) && collatesTwice(sets) {
+		c.state.hold(heldUnknown)
+	}
+	if c.setsUnreported(r) {
+		c.state.unreported(sets, failed)
 	}
 }
 

@@ -24,14 +24,17 @@ func (c *conn) learnSilent() error {
 // recollates reports whether a statement may set the collation of the connection, which says no longer then what SET NAMES has
 // set for results. It ends what a question would end: the warnings of the statement before.
 func (c *conn) recollates(r *request) bool {
-	return r.class.Reason == router.ReasonSet && !r.class.UsesWarnings && !r.class.UsesRowCount &&
-		mentions(c.text(r), collationConnection, "character_set_connection")
+	if r.class.Reason != router.ReasonSet || r.class.UsesWarnings || r.class.UsesRowCount {
+		return false
+	}
+	sets := router.ReadSettings(c.text(r))
+	return sets.May(collationConnection, "character_set_connection")
 }
 
 // collatesTwice reports whether a text may set a collation by SET NAMES, which results have, and behind it another one for
 // the connection: no server tells the first.
-func collatesTwice(text []byte) bool {
-	return mentions(text, "names") && mentions(text, "collate") && mentions(text, collationConnection, "character_set_connection")
+func collatesTwice(sets router.Settings) bool {
+	return sets.MayCollate() && sets.May(collationConnection, "character_set_connection")
 }
 
 // learnSilentOf asks the server on which it was set.

@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"errors"
-	"regexp"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
@@ -34,7 +33,7 @@ func (c *conn) inSnapshot(r *request) (*link, error) {
 	case e.Has(router.Ends) && e.Any(router.Executes|primarys),
 		e.Any(router.Begins|router.CommitsImplicitly|router.LocksTables|router.XA) && !unlocks(r.class) && !switchesAutocommit(r.class):
 		return nil, c.moveSnapshot() // whether it ends there, and what begins, is for the primary to say
-	case switchesAutocommit(r.class) && c.primary.status&mysqlwire.StatusAutocommit == 0 && !leavesOff.Match(c.text(r)):
+	case switchesAutocommit(r.class) && c.primary.status&mysqlwire.StatusAutocommit == 0 && !leavesOff(c.text(r)):
 		return nil, c.moveSnapshot() // this commits, and on servers of today leaves the next statement READ ONLY
 	case c.about(r) == c.primary, r.code == mysql.COM_SET_OPTION:
 		return c.onPrimary(r)
@@ -110,8 +109,9 @@ func (r *request) makes() router.Effects {
 
 // staysBehind reports whether a SET statement may set a system variable that is not told to other servers: see replayOf.
 func staysBehind(sql []byte) bool {
-	return mentions(sql[:min(len(sql), maxTrackingText)], "insert_id", "identity", "timestamp", "rand_seed", "profiling", "optimizer_trace", "sql_log_bin",
-		"sql_auto_is_null", "skip_replication")
+	sets := router.ReadSettings(sql)
+	return sets.May("insert_id", "last_insert_id", "identity", "timestamp", "rand_seed1", "rand_seed2", "profiling", "optimizer_trace",
+		"sql_log_bin", "sql_auto_is_null", "skip_replication")
 }
 
 // leavesFresh reports whether a transaction can still begin elsewhere after a request in it that succeeded: nobody has seen
@@ -135,8 +135,15 @@ func switchesAutocommit(st router.Statement) bool {
 	return st.Reason == router.ReasonSet && st.Effects.Has(router.CommitsImplicitly)
 }
 
-// leavesOff is a SET that leaves autocommit off where it is.
-var leavesOff = regexp.MustCompile(`(?i)\bautocommit\s*:?=\s*'?(0|off|false)\b`)
+// leavesOff reports whether a SET leaves autocommit off where it is.
+func leavesOff(sql []byte) bool {
+	sets := router.ReadSettings(sql)
+	switch value, _ := sets.Value("autocommit"); value {
+	case "0", "off", "false":
+		return true
+	}
+	return false
+}
 
 // unlocks reports whether a statement is UNLOCK TABLES or the like, which commits nothing where nothing is locked: locks
 // are on the primary and keep transactions there.

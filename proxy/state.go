@@ -55,7 +55,7 @@ func newState(primary *backend.Conn) state {
 	s.tracking = trackingOf(primary.Variables, primary.MariaDB)
 	s.context = router.Context{MariaDB: primary.MariaDB, Schema: primary.Schema}
 	s.reads(primary.Variables.Get("sql_mode"), primary.Variables.Get("character_set_client"))
-	s.waits(primary.Variables.Get("wait_timeout"))
+	s.waits(primary.Variables.Get(idleLimit))
 	s.holdIf(!primary.Tracked, heldUnknown)
 	s.holdIf(beginsOff(primary.Variables), heldBegun)
 	s.holdIf(isOn(primary.Variables.Get("sql_auto_is_null")), heldInserted)
@@ -175,7 +175,7 @@ func (s *state) setVariable(name, value string) {
 		s.readsMode(value)
 	case "character_set_client":
 		s.context.UnsafeCharset = unsafeCharset(value)
-	case "wait_timeout":
+	case idleLimit:
 		s.waits(value)
 	case "autocommit":
 		if isOn(value) {

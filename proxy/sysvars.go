@@ -33,7 +33,7 @@ func replayOf(name string) replay {
 		"timestamp": // set to DEFAULT it is not reported
 		return replayObserves
 	}
-	if strings.HasPrefix(name, "session_track_") {
+	if isTracker(name) {
 		return replayNever
 	}
 	return replaySet

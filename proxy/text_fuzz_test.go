@@ -23,7 +23,7 @@ func FuzzStateOfText(f *testing.F) {
 		s.hold(heldTimestamp)
 		st := router.Classify(sql, s.context)
 		s.ran(st, sql, false, false)
-		s.clocked(st, sql)
+		s.clocked(router.ReadSettings(sql))
 		for table := range s.temporary {
 			if !s.temporary.mentioned(sql) {
 				t.Fatalf("%q does not mention %v", sql, table)
@@ -32,7 +32,6 @@ func FuzzStateOfText(f *testing.F) {
 				t.Fatalf("%v is still there", table)
 			}
 		}
-		onlyTracking(sql)
 		flushesStatus(sql)
 	})
 }

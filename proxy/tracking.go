@@ -131,8 +131,8 @@ func (c *conn) runTracking(r *request) error {
 			return c.primaryFailed(err)
 		}
 	}
-	sets := r.class.Effects.Has(router.SetsSystemVariable)
-	stays := l.inTransaction() && sets && mentions(c.text(r), "session_track_gtids")                      // could not be taken back
+	sets, names := r.class.Effects.Has(router.SetsSystemVariable), router.ReadSettings(c.text(r))
+	stays := l.inTransaction() && sets && names.May("session_track_gtids")                                // could not be taken back
 	stays = stays || !l.MariaDB && !l.inTransaction() && !c.snapshot.open && c.state.tracking.begun != "" // which is to be told to be over
 	if !l.tracks() || l.dead || stays || c.tellPrimary() != nil {
 		if sets {
@@ -149,7 +149,7 @@ func (c *conn) runTracking(r *request) error {
 		return err
 	}
 	r.verbatim = true
-	if sets && !onlyTracking(c.text(r)) {
+	if sets && !names.Only(isTracker) {
 		c.state.hold(heldUnknown) // the client may not want to be told what else it sets
 	}
 	if err := run(r); err != nil {
@@ -181,22 +181,8 @@ func (c *conn) runTracking(r *request) error {
 	return nil
 }
 
-// quoted is a string of the plain kind. What is not plain makes onlyTracking say no.
-var quoted = regexp.MustCompile(`'[^'\\]*'|"[^"\\]*"`)
-
-// onlyTracking reports whether a SET statement sets nothing but trackers.
-func onlyTracking(sql []byte) bool {
-	rest := bytes.ToLower(quoted.ReplaceAll(sql, nil))
-	if bytes.ContainsAny(rest, `'"`) {
-		return false
-	}
-	for part := range bytes.SplitSeq(rest, []byte(",")) {
-		if name, _, ok := bytes.Cut(part, []byte("=")); !ok || !bytes.Contains(name, []byte("session_track_")) {
-			return false
-		}
-	}
-	return true
-}
+// isTracker reports whether a system variable is one of the trackers.
+func isTracker(name string) bool { return strings.HasPrefix(name, "session_track_") }
 
 // askServer asks something of our own, and returns the values of the only row if there is one. An error ends the client's
 // connection: what its trackers are is not known any more.

@@ -1,6 +1,10 @@
 package proxy
 
-import "testing"
+import (
+	"testing"
+
+	"github.com/stickyproxy/stickyproxy/router"
+)
 
 // Only a SET of nothing but trackers leaves all changes known.
 func TestOnlyTracking(t *testing.T) {
@@ -14,7 +18,8 @@ func TestOnlyTracking(t *testing.T) {
 		`SET session_track_system_variables='a\', sql_mode='`:                                false,
 		"": false,
 	} {
-		if got := onlyTracking([]byte(sql)); got != want {
+		sets := router.ReadSettings([]byte(sql))
+		if got := sets.Only(isTracker); got != want {
 			t.Errorf("%s: got %v, want %v", sql, got, want)
 		}
 	}

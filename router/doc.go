@@ -20,6 +20,9 @@
 //		// the primary; count d.Reason
 //	}
 //
+// [ReadSettings] tells what the SET statements of a text do to system variables,
+// for whoever has to know more than that they do.
+//
 // # The law
 //
 // Whatever is not proven is for the primary. A statement is a read only if
