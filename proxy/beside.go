@@ -92,8 +92,10 @@ func (c *conn) countsAsQuery() []byte {
 
 // beginReadOnly puts the beginning of a READ ONLY transaction ahead of what is sent to the primary next.
 func (c *conn) beginReadOnly() {
-	c.primary.queue(appendQuery(nil, c.primary.Capabilities, "START TRANSACTION READ ONLY"))
+	c.primary.queue(appendQuery(nil, c.primary.Capabilities, startReadOnly))
 }
+
+const startReadOnly = "START TRANSACTION READ ONLY"
 
 // endsTransaction ends one, whatever completion_type says.
 const endsTransaction = "COMMIT AND NO CHAIN NO RELEASE"

@@ -75,6 +75,8 @@ func (c *conn) inSnapshot(r *request) (*link, error) {
 	}
 	if c.snapshot.open = l.inTransaction(); !c.snapshot.open {
 		l.onAgain()
+	} else if e.Has(router.Ends) { // it is another, chained to that: as it is, but WITH CONSISTENT SNAPSHOT
+		c.snapshot.text = appendQuery(c.snapshot.text[:0], c.primary.Capabilities, startReadOnly)
 	}
 	c.snapshot.fresh = e.Has(router.Ends) || c.snapshot.fresh && r.failure == nil && r.leavesFresh()
 	return l, nil
