@@ -171,21 +171,16 @@ func (r *settingsReader) assignment(scope variable) variable {
 			r.advance()
 		}
 	}
-	if own != variableSession {
-		r.found.more = true // of the server
-		return scope
-	}
 	name := r.name()
-	if r.tok.kind == '=' || r.tok.kind == tokenAssign {
+	assigns := r.tok.kind == '=' || r.tok.kind == tokenAssign
+	switch {
+	case assigns && own == variableSession:
 		r.found.list = append(r.found.list, setting{name: name, value: r.value()})
-		return scope
-	}
-	switch name {
-	case nameNames, "charset", "character":
+	case !assigns && (name == nameNames || name == "charset" || name == "character"):
 		r.found.list = append(r.found.list, setting{name: nameNames})
 		r.collation()
 	default:
-		r.found.more = true
+		r.found.more = true // of the server, for one
 	}
 	return scope
 }

@@ -85,11 +85,12 @@ func TestSettingsOnly(t *testing.T) {
 
 func TestSettingsCollate(t *testing.T) {
 	for sql, want := range map[string]bool{
-		"SET NAMES utf8 COLLATE utf8_bin":                 true,
-		"SET autocommit=1, NAMES 'utf8' collate utf8_bin": true,
-		"SET NAMES utf8, sql_mode = 'collate'":            false,
-		"SET NAMES utf8 /*! COLLATE utf8_bin */":          true,
-		"SET collation_connection = 'names'":              false,
+		"SET NAMES utf8 COLLATE utf8_bin":                       true,
+		"SET autocommit=1, NAMES 'utf8' collate utf8_bin":       true,
+		"SET GLOBAL sql_mode = '', NAMES utf8 COLLATE utf8_bin": true,
+		"SET NAMES utf8, sql_mode = 'collate'":                  false,
+		"SET NAMES utf8 /*! COLLATE utf8_bin */":                true,
+		"SET collation_connection = 'names'":                    false,
 	} {
 		s := ReadSettings([]byte(sql))
 		if got := s.MayCollate(); got != want {
