@@ -75,12 +75,17 @@ func (c *conn) prepareOn(l *link, st *statement) error {
 		return err
 	}
 	schema, then, now := l.Schema, st.reading, c.state.reading()
+	before, after := then.variables(), now.variables()
+	if l.moded && then.mode == now.mode {
+		delete(before, "sql_mode") // see replays
+		delete(after, "sql_mode")
+	}
 	moved := st.schema != schema && st.schema != "" && schema != ""
 	if moved {
 		l.queue(append([]byte{mysql.COM_INIT_DB}, st.schema...))
 	}
 	if then != now {
-		l.queue(appendSet(nil, l.Capabilities, then.variables(), then.named))
+		l.queue(appendSet(nil, l.Capabilities, before, then.named))
 	}
 	if err := l.write(nil); err != nil {
 		return c.bindFailed(l, err)
@@ -95,7 +100,7 @@ func (c *conn) prepareOn(l *link, st *statement) error {
 		l.queue(append([]byte{mysql.COM_INIT_DB}, schema...))
 	}
 	if then != now {
-		l.queue(appendSet(nil, l.Capabilities, now.variables(), now.named))
+		l.queue(appendSet(nil, l.Capabilities, after, now.named))
 	}
 	return err
 }
