@@ -19,7 +19,8 @@ debian_source() {
 		source_lists >&2
 		rm -rf "$dir" && mkdir -p "$dir"
 		(cd "$dir" && APT_CONFIG="$CACHE/apt/apt.conf" apt-get source -q --only-source --download-only "$1" || true) >&2
-		tar -xf "$(find "$dir" -name '*.orig.tar.*' ! -name '*.asc' | head -n 1)" -C "$dir" --strip-components=1
+		tar -xf "$(find "$dir" -name '*.orig.tar.*' ! -name '*.asc' | head -n 1)" -C "$dir" --strip-components=1 ||
+			return # by itself bash does not stop in $(...)
 		touch "$dir/.complete"
 	fi
 	echo "$dir"

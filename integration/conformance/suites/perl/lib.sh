@@ -5,7 +5,9 @@
 # files to run, all if there are none.
 dbd() {
 	packages "$1" libtest-deep-perl libtest-distmanifest-perl
-	cd "$(debian_source "$1")"
+	local source
+	source=$(debian_source "$1")
+	cd "$source"
 	printf 'CREATE DATABASE test CHARACTER SET utf8mb4 COLLATE utf8mb4_unicode_ci' | client
 	export DBI_DSN="DBI:$2:database=test;host=$HOST;port=$PORT" DBI_USER=$USER DBI_PASS=$PASSWORD CONNECTION_TESTING=1
 	shift 2
