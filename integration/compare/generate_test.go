@@ -92,11 +92,11 @@ var (
 		"SELECT COUNT(*) FROM f JOIN tt ON f.id = tt.a", "CREATE TEMPORARY TABLE $other.tt SELECT N AS b", "ALTER TABLE tt RENAME TO t2", "SELECT * FROM t2",
 	}
 	schemas       = []string{"USE $other", "USE $schema", ".init_db $other", ".init_db $schema", "USE nowhere", "USE $schema"}
-	preparedLines = []string{ // MySQL prepares what calls a routine again whenever any routine changed: then @x is of another character set
+	preparedLines = []string{ // MySQL prepares what calls a routine again whenever any routine changed: then @x is of another type
 		".prepare s1 SELECT v FROM f WHERE id = ?", ".prepare s1 SELECT id, n FROM f WHERE id > ? ORDER BY id", ".execute s1 N", ".execute s1 N", ".execute s1 'N'", ".execute s1 NULL", ".again s1 N", ".cursor s1 N", ".fetch s1 N", ".reset s1", ".close s1",
 		".prepare s2 SELECT v FROM w ORDER BY id", ".execute s2", ".execute s2", ".cursor s2", ".fetch s2 1", ".prepare s3 INSERT INTO w (v, u) VALUES (?, ?)", ".execute s3 'N' N", ".again s3 'N' N", ".long s3 0 long N", ".execute s3 LONG N",
 		".prepare s4 SELECT FOUND_ROWS()", ".execute s4", ".prepare s4 SELECT LAST_INSERT_ID()",
-		".prepare s5 /* c */ UPDATE f SET n = N WHERE id < N", ".prepare s5 CALL several()", ".prepare s5 SELECT SQL_CALC_FOUND_ROWS id FROM f LIMIT N", ".prepare s5 SELECT @x + 0, sets_x()", ".execute s5", ".execute s5",
+		".prepare s5 /* c */ UPDATE f SET n = N WHERE id < N", ".prepare s5 CALL several()", ".prepare s5 SELECT SQL_CALC_FOUND_ROWS id FROM f LIMIT N", ".prepare s5 SELECT @x IS NULL, sets_x()", ".execute s5", ".execute s5",
 		".prepare s6 SELEC", ".prepare s6 COMMIT", ".prepare s6 SET time_zone = '+0N:00'", ".prepare s6 BEGIN", ".prepare s6 SHOW WARNINGS", ".execute s6", ".execute s6",
 	}
 	errorLines = []string{
