@@ -91,6 +91,7 @@ func (s *scanner) columnList(before symbol, older tokenKind) bool {
 // is the current token and, if asked, AS ( comes after it.
 func (s *scanner) namesAhead(as bool) bool {
 	ahead := s.lex
+	ahead.comments = nil // they will come again
 	var t token
 	for comma := false; ; comma = !comma {
 		ahead.next(&t)

@@ -61,6 +61,8 @@ func TestReadHints(t *testing.T) {
 		{"SELECT 1 /*action='x',sticky_session='u'*/", "session=u", "SELECT 1 /*action='x', */"},
 		{"SELECT 1 /*action='sticky_session=x',b='y'*/", "", ""},
 		{"/* sticky_session=a */ SELECT 1 /* sticky_session=b */", "session=a session=b", "  SELECT 1  "},
+		{"WITH c (a, b /* sticky_session=u */) AS (SELECT 1, 2) SELECT a FROM c", "session=u", "WITH c (a, b  ) AS (SELECT 1, 2) SELECT a FROM c"},
+		{"SELECT a FROM (SELECT 1) AS c (a #sticky_pin=1\n)", "pin=1", "SELECT a FROM (SELECT 1) AS c (a  \n)"},
 		{"/* from the cart; sticky_session=u */ SELECT 1", "session=u", "/* from the cart;   */ SELECT 1"},
 		{"/* mysticky_session=u */ SELECT 1", "", ""},
 		{"/* sticky_sessions=u */ SELECT 1", "unknown!", ""},
