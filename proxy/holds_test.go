@@ -51,7 +51,8 @@ func TestTimestampIsGivenBack(t *testing.T) {
 		{"SET a = 1 /* , timestamp = DEFAULT */", false},
 		{"SET STATEMENT timestamp = 0 FOR SELECT 1", false},
 		{"SELECT 1, timestamp = 0", false},
-		{"SET timestamp = DEFAULT; SELECT 1", true},
+		{"SET timestamp = DEFAULT; SELECT 1", false},
+		{"SET timestamp = DEFAULT; SET time_zone = 'UTC'", true},
 		{"SET timestamp = DEFAULT, sql_mode = '\\', timestamp = 5'", false},
 	} {
 		s := newState(&backend.Conn{Tracked: true})

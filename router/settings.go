@@ -6,13 +6,13 @@ import (
 )
 
 // Settings are what the SET statements of a text do to system variables of the
-// session. Where the text can be read in one way only they are exact; of any
-// other text, all that is known is which names it mentions.
+// session. They are exact for a text of nothing but SET statements that can be
+// read in one way only; of any other, all that is known is which names it mentions.
 type Settings struct {
 	list    []setting
 	text    []byte
 	sure    bool // list is what the text sets
-	more    bool // the text does other things as well
+	more    bool // and it sets other things as well
 	collate bool // it has SET NAMES with COLLATE
 }
 
@@ -37,7 +37,7 @@ func ReadSettings(sql []byte) Settings {
 		case r.key() == keySet:
 			sure = r.set() && sure
 		default:
-			r.found.more = true
+			sure = false // it may have others inside
 		}
 		for !r.done() {
 			r.advance()
