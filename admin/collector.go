@@ -40,6 +40,8 @@ var (
 		"Reads that a replica served although it was not proven that it has all that their sessions must see.", nil, nil)
 	loginFailuresDesc = prometheus.NewDesc("stickyproxy_login_failures_total",
 		"Clients that did not get in.", nil, nil)
+	panicsDesc = prometheus.NewDesc("stickyproxy_panics_total",
+		"Client connections that a mistake in stickyproxy has ended; the log has the stack of each.", nil, nil)
 	sessionsDesc = prometheus.NewDesc("stickyproxy_sessions",
 		"Sessions that are remembered now.", nil, nil)
 	upDesc = prometheus.NewDesc("stickyproxy_server_up",
@@ -83,7 +85,7 @@ func newRegistry(m *Metrics, s *Sources) *prometheus.Registry {
 // Describe implements prometheus.Collector.
 func (c *collector) Describe(out chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{
-		queriesDesc, connectionsDesc, connectionsTotalDesc, loginFailuresDesc,
+		queriesDesc, connectionsDesc, connectionsTotalDesc, loginFailuresDesc, panicsDesc,
 		pinsDesc, retriesDesc, waitsDesc, waitedDesc, movedDesc, overloadDesc, lostDesc, unprovenDesc, sessionsDesc, upDesc, lagDesc, lagKnownDesc,
 		findingsDesc, drainingDesc, buildDesc,
 	} {
@@ -111,6 +113,7 @@ func (c *collector) Collect(out chan<- prometheus.Metric) {
 	gauge(connectionsDesc, float64(c.metrics.open.Load()))
 	counter(connectionsTotalDesc, c.metrics.opened.Load())
 	counter(loginFailuresDesc, c.metrics.loginFailures.Load())
+	counter(panicsDesc, c.metrics.panics.Load())
 	counter(pinsDesc, c.metrics.pins[index(true)].Load(), "true")
 	counter(pinsDesc, c.metrics.pins[index(false)].Load(), "false")
 	counter(retriesDesc, c.metrics.retries[index(true)].Load(), "refused")

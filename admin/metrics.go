@@ -51,6 +51,7 @@ type Metrics struct {
 	open          atomic.Int64
 	opened        atomic.Uint64
 	loginFailures atomic.Uint64
+	panics        atomic.Uint64
 	pins          [2]atomic.Uint64 // by whether a replica can be known to have the write
 	retries       [2]atomic.Uint64 // by whether the replica refused
 	waits         [2]atomic.Uint64 // by whether a replica served the read
@@ -106,6 +107,9 @@ func (m *Metrics) ConnectionClosed() { m.open.Add(-1) }
 
 // LoginFailed counts a client that did not get in.
 func (m *Metrics) LoginFailed() { m.loginFailures.Add(1) }
+
+// Panicked counts a client connection that a mistake in the proxy has ended.
+func (m *Metrics) Panicked() { m.panics.Add(1) }
 
 // Pinned counts a write that holds the reads of its session on the primary: until
 // a replica is known to have it (proven), or for a window.

@@ -77,6 +77,7 @@ func TestCollectedMetrics(t *testing.T) {
 	m.WriteLost()
 	m.Overloaded(true)
 	m.LoginFailed()
+	m.Panicked()
 	m.Query(Replica, 2, time.Millisecond)
 	h := NewHandler(m, Sources{
 		Version:  "v1",
@@ -105,6 +106,7 @@ stickyproxy_moved_reads{state="running"} 3
 stickyproxy_moved_reads{state="waiting"} 2
 stickyproxy_overload_reads_total{outcome="ran"} 1
 stickyproxy_overload_reads_total{outcome="refused"} 0
+stickyproxy_panics_total 1
 stickyproxy_queries_total{reason="for_update",target="primary"} 0
 stickyproxy_queries_total{reason="for_update",target="replica"} 0
 stickyproxy_queries_total{reason="not_understood",target="primary"} 0

@@ -208,7 +208,9 @@ func (h *house) open(addr string, start time.Time) error {
 		return err
 	}
 	h.addr, h.served = l.Addr().String(), make(chan error, 1)
-	if h.proxy, err = proxy.New(proxy.Options{Fleet: h.fleet, Sessions: newSessions(h.t, start), Window: late, Trace: h.ran.trace()}); err != nil {
+	trace := h.ran.trace()
+	trace.Panicked = clustertest.Panicked(h.t)
+	if h.proxy, err = proxy.New(proxy.Options{Fleet: h.fleet, Sessions: newSessions(h.t, start), Window: late, Trace: trace}); err != nil {
 		return err
 	}
 	server, served := h.proxy, h.served

@@ -112,7 +112,7 @@ func (p *rig) start(s setup) {
 // another starts a proxy server on the rig's fleet; p.proxy and p.addr are this one's from now on.
 func (p *rig) another(o proxy.Options, policy proxy.Policy) {
 	p.t.Helper()
-	o.Fleet = p.fleet
+	o.Fleet, o.Trace.Panicked = p.fleet, clustertest.Panicked(p.t)
 	server, err := proxy.New(o)
 	if err != nil {
 		p.t.Fatal(err)

@@ -360,6 +360,19 @@ func (c *conn) text(r *request) []byte {
 	return sql
 }
 
+// crashed notes that a command was given up at a place that nobody knows, so that what its servers are in the middle of is
+// unknown too.
+func (c *conn) crashed() {
+	if c.work != nil {
+		c.leave(&c.request)
+	}
+	for _, l := range []*link{c.primary, c.replica} {
+		if l != nil {
+			l.dead = true
+		}
+	}
+}
+
 // close ends the connections to the servers. A write without an outcome pins: it may have happened.
 func (c *conn) close() {
 	c.abandon()

@@ -16,6 +16,7 @@ var (
 	errHungUp      = errors.New("the client hung up in the middle of a command")
 	errNoPassword  = errors.New("the client's password is not known, and only the primary was logged in to")
 	errDrained     = errors.New("the proxy is shutting down")
+	errPanic       = errors.New("a mistake in stickyproxy")
 	errOutOfOrder  = errors.New("not a command packet")
 	errNoSchema    = errors.New("no command takes back the choice of a schema")
 	errOtherLimit  = errors.New("the replica has another max_allowed_packet than the primary")

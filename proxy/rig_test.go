@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"runtime"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -59,6 +60,9 @@ func startRig(t testing.TB, o rigOptions) *rig {
 	var err error
 	if r.sessions, err = session.NewStore(session.Options{Window: DefaultWindow, Now: r.clock.now}); err != nil {
 		t.Fatal(err)
+	}
+	if o.trace.Panicked == nil {
+		o.trace.Panicked = func() { t.Errorf("a panic:\n%s", debug.Stack()) }
 	}
 	o.options.Fleet, o.options.Sessions, o.options.Now, o.options.Trace = r.fleet, r.sessions, r.clock.now, o.trace
 	if r.server, err = New(o.options); err != nil {

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime/debug"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -270,7 +271,11 @@ func (s *Server) letIn(cl *client) {
 	if f := s.trace.Opened; f != nil {
 		f()
 	}
-	c, err := s.login(cl)
+	var c *conn
+	err := s.contain(func() (err error) {
+		c, err = s.login(cl)
+		return err
+	})
 	if err == nil {
 		s.served.Go(func() { s.serveClient(cl, c) })
 		return
@@ -286,11 +291,31 @@ func (s *Server) letIn(cl *client) {
 func (s *Server) serveClient(cl *client, c *conn) {
 	defer s.gone(cl)
 	defer c.close()
-	err := c.serve() // it waits here for most of its life: what is on the stack below, idle clients pay for
+	err := s.contain(c.serve) // it waits here for most of its life: what is on the stack below, idle clients pay for
+	if errors.Is(err, errPanic) {
+		c.crashed()
+	}
 	if l, ok := cl.nc.(interface{ SetLinger(int) error }); ok && c.primary.MariaDB && errors.Is(err, errIdle) {
 		_ = l.SetLinger(0) // MariaDB resets the connection then, and drivers tell that from an end
 	}
 	s.logEnd(cl, c, err)
+}
+
+// contain runs what serves a client. A panic in it is a mistake of ours: it is logged, and an error, so that it costs the one
+// client that came upon it, and not all of them.
+func (s *Server) contain(f func() error) (err error) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		err = fmt.Errorf("%w: %v", errPanic, p)
+		s.log.Error("a panic ends a connection; please report it", "panic", p, "stack", string(debug.Stack()))
+		if f := s.trace.Panicked; f != nil {
+			f()
+		}
+	}()
+	return f()
 }
 
 // logEnd says why a client's connection has ended.

@@ -18,6 +18,8 @@ type Trace struct {
 	Opened, Closed func()
 	// LoginFailed: a client did not get in.
 	LoginFailed func(err error)
+	// Panicked: a mistake in the proxy has ended a client connection.
+	Panicked func()
 	// Pinned: a write ended, or may have, or a client said @sticky_pin, and the reads of its sessions go to the primary:
 	// until a replica is known to have the write (proven), by its GTID or because it has what the primary had after the
 	// answer, or for a window.

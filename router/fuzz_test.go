@@ -103,9 +103,13 @@ func lower(sql []byte) []byte {
 }
 
 // checkGaps checks that white space and comments do not matter where there are
-// some already.
+// some already. Behind a SET of sql_mode, a quote in a comment might be in
+// a string that goes on to it.
 func checkGaps(t *testing.T, sql []byte, c Context, st Statement) {
 	t.Helper()
+	if st.Multi && st.Effects.Has(SetsSystemVariable) && bytes.ContainsAny(sql, "\\\"") {
+		return
+	}
 	l := lexer{sql: sql, ansi: c.ANSIQuotes, noBackslash: c.NoBackslashEscapes}
 	var other []byte
 	var tok token

@@ -266,6 +266,7 @@ func TestCountIn(t *testing.T) {
 	trace.Query(true, 1, time.Millisecond)
 	trace.Query(false, 0, time.Millisecond)
 	trace.LoginFailed(io.EOF)
+	trace.Panicked()
 	trace.Retried(true)
 	trace.Pinned(true)
 	page := r.get(t, "/metrics")
@@ -273,6 +274,7 @@ func TestCountIn(t *testing.T) {
 		`stickyproxy_queries_total{reason="none",target="primary"} 1`,
 		`stickyproxy_query_seconds_count{target="replica"} 1`,
 		"stickyproxy_login_failures_total 1",
+		"stickyproxy_panics_total 1",
 		`stickyproxy_replica_retries_total{cause="refused"} 1`,
 		`stickyproxy_session_pins_total{proven="true"} 1`,
 	} {

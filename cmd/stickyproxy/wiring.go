@@ -111,6 +111,7 @@ func countIn(m *admin.Metrics) proxy.Trace {
 		Opened:      m.ConnectionOpened,
 		Closed:      m.ConnectionClosed,
 		LoginFailed: func(error) { m.LoginFailed() },
+		Panicked:    m.Panicked,
 		Pinned:      m.Pinned,
 		Waited:      m.Waited,
 		Overloaded:  m.Overloaded,

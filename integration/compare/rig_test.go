@@ -83,7 +83,8 @@ func newRig(t *testing.T, e mysqltest.Engine) *rig {
 // serve starts the proxy.
 func (r *rig) serve() {
 	r.t.Helper()
-	server, err := proxy.New(proxy.Options{Fleet: r.fleet, Window: window, Trace: proxy.Trace{Query: r.traced}})
+	trace := proxy.Trace{Query: r.traced, Panicked: clustertest.Panicked(r.t)}
+	server, err := proxy.New(proxy.Options{Fleet: r.fleet, Window: window, Trace: trace})
 	if err != nil {
 		r.t.Fatal(err)
 	}

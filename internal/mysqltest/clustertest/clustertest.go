@@ -16,6 +16,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 	"sync"
 	"testing"
@@ -244,4 +245,9 @@ func closeShared() error {
 		}
 	}
 	return firstErr
+}
+
+// Panicked returns a function for a proxy to call when a panic has ended one of its connections: the test has failed then.
+func Panicked(t testing.TB) func() {
+	return func() { t.Errorf("a panic in the proxy:\n%s", debug.Stack()) }
 }
