@@ -25,6 +25,7 @@ type Conn struct {
 	Schema       string               // current schema, "" none
 	Incarnation  string               // which server answered; empty only when Expired
 	Warnings     uint16               // how many the server has counted at the login
+	Told         string               // system variables that it reported there, as OK packets do; MariaDB does from 11 on
 	Expired      bool                 // the password has: the server takes a new one and nothing else, and tells nothing
 	Variables    Variables            // of the session
 	Tracked      bool                 // the server reports GTIDs and changes of the session; old servers cannot
@@ -43,12 +44,23 @@ func newConn(d *dialogue, ok mysqlwire.OK) *Conn {
 	c := &Conn{
 		Conn: d.conn, Server: d.server, ThreadID: d.greeting.ConnectionID, Version: d.greeting.Version,
 		MariaDB: isMariaDB(d.greeting), Capabilities: d.caps, Collation: d.login.Collation, Status: ok.Status, Schema: d.login.Schema,
-		Warnings: ok.Warnings,
+		Warnings: ok.Warnings, Told: toldVariables(ok.Session),
 	}
 	c.reader.Reset(d.conn)
 	c.close = sync.OnceValue(d.conn.Close)
 	c.preparePeek()
 	return c
+}
+
+// toldVariables keeps the system variables of the session state in an OK packet.
+func toldVariables(session []byte) string {
+	var told []byte
+	for ch := (mysqlwire.Changes{Rest: session}); ch.Next(); {
+		if ch.Kind == mysqlwire.TrackSystemVariable {
+			told = mysqlwire.AppendChange(told, ch.Kind, ch.Name, ch.Value)
+		}
+	}
+	return string(told)
 }
 
 // Close closes the connection without a word to the server, which takes that as a good-bye. Calls after the first do

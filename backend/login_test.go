@@ -28,7 +28,10 @@ func TestConnect(t *testing.T) {
 	f := startFake(t, func(c *fakeConn) {
 		if c.greet(mysqlwire.PluginNative, announced) {
 			requests <- c.login
-			c.ok()
+			told := mysqlwire.OK{Status: mysqlwire.StatusAutocommit | mysqlwire.StatusStateChanged}
+			told.Session = mysqlwire.AppendChange(nil, mysqlwire.TrackSystemVariable, []byte("a"), []byte("b"))
+			told.Session = mysqlwire.AppendChange(told.Session, mysqlwire.TrackSchema, nil, []byte("shop"))
+			c.send(told.Append(nil, false, true))
 			c.setUp()
 			c.hold()
 		}
@@ -49,7 +52,8 @@ func TestConnect(t *testing.T) {
 		t.Errorf("capabilities %08x, sent %08x", c.Capabilities, r.Capabilities)
 	}
 	if c.ThreadID != 77 || c.Version != "8.4.3" || c.MariaDB || c.Schema != "shop" || c.Incarnation != "server-1" || c.Variables.Get("sql_mode") != "ANSI" ||
-		c.Variables.Get("character_set_client") != "utf8mb4" || !c.Tracked || c.Server != s || c.Collation != 33 || c.Status != mysqlwire.StatusAutocommit {
+		c.Variables.Get("character_set_client") != "utf8mb4" || !c.Tracked || c.Server != s || c.Collation != 33 || c.Status != mysqlwire.StatusAutocommit ||
+		c.Told != "\x00\x04\x01a\x01b" {
 		t.Errorf("connection: %+v", c)
 	}
 	if g, ok := s.Greeting(); !ok || g.Version != "8.4.3" || g.Collation != 255 || g.Capabilities != announced {

@@ -5,6 +5,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
 	"github.com/stickyproxy/stickyproxy/router"
 )
 
@@ -19,21 +20,45 @@ import (
 // alike reports whether a system variable shares its place with others that matter.
 func alike(name string) bool {
 	switch name {
+	case "identity", "insert_id", "last_insert_id", "rand_seed1", "rand_seed2", "timestamp", charsetConnection, collationConnection:
+		return true
+	}
+	return isBit(name)
+}
+
+// isBit reports whether a system variable is a bit of the number that autocommit is in.
+func isBit(name string) bool {
+	switch name {
 	case "autocommit", "check_constraint_checks", "explicit_defaults_for_timestamp", "foreign_key_checks", "profiling",
 		"skip_parallel_replication", "skip_replication", "sql_auto_is_null", "sql_big_selects", "sql_buffer_result",
 		"sql_if_exists", "sql_log_bin", "sql_log_off", "sql_notes", "sql_quote_show_create", "sql_safe_updates", "sql_warnings",
-		"system_versioning_insert_history", "unique_checks", // bits
-		"identity", "insert_id", "last_insert_id", "rand_seed1", "rand_seed2", "timestamp",
-		"character_set_connection", "collation_connection":
+		"system_versioning_insert_history", "unique_checks":
 		return true
 	}
 	return false
 }
 
+// byOwnName is the report of a variable as the server would make it for a client that is told of fewer: of those that share
+// a place, the one that the client wants to be told of is reported for each of them.
+func (t *tracking) byOwnName(name, value []byte, status mysqlwire.Status) (own, is []byte) {
+	switch {
+	case t.wantsVariable(string(name)):
+	case isBit(string(name)) && t.wantsVariable("autocommit"):
+		if status&mysqlwire.StatusAutocommit == 0 {
+			return []byte("autocommit"), []byte("OFF")
+		}
+		return []byte("autocommit"), []byte("ON")
+	case string(name) == collationConnection && t.wantsVariable(charsetConnection):
+		charset, _, _ := bytes.Cut(value, []byte{'_'})
+		return []byte(charsetConnection), charset
+	}
+	return name, value
+}
+
 // alikeAsked are those of them that a replica has to know and that can be asked for. The first two are set without their
 // names, by SET NAMES.
 var alikeAsked = []string{
-	"character_set_connection", "collation_connection", "profiling", "sql_auto_is_null", "sql_big_selects", "sql_buffer_result",
+	charsetConnection, collationConnection, "profiling", "sql_auto_is_null", "sql_big_selects", "sql_buffer_result",
 	"sql_if_exists", "sql_notes", "sql_quote_show_create", "sql_safe_updates", "sql_warnings",
 }
 

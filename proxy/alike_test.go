@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stickyproxy/stickyproxy/internal/mysqltest/fakeserver"
+	"github.com/stickyproxy/stickyproxy/mysqlwire"
 )
 
 // From 11 on, MariaDB reports a variable that was not set in the place of the one that was: the primary is asked for all of
@@ -64,5 +65,32 @@ func TestVariablesThatCannotBeAskedFor(t *testing.T) {
 		c.ok(sql)
 		r.clock.advance(DefaultWindow)
 		c.from(r.primary, "SELECT 1")
+	}
+}
+
+// Where a variable is reported by another's name, the client is told of the one that it wants to be told of.
+func TestReportedByItsOwnName(t *testing.T) {
+	const off = mysqlwire.Status(0)
+	for _, tt := range []struct {
+		name, value string
+		wanted      []string // nil: the defaults
+		status      mysqlwire.Status
+		own, is     string
+	}{
+		{"autocommit", "OFF", nil, off, "autocommit", "OFF"},
+		{"sql_warnings", "OFF", nil, mysqlwire.StatusAutocommit, "autocommit", "ON"},
+		{"sql_warnings", "ON", nil, off, "autocommit", "OFF"},
+		{"sql_warnings", "ON", []string{"sql_warnings"}, off, "sql_warnings", "ON"},
+		{"sql_warnings", "ON", []string{"time_zone"}, off, "sql_warnings", "ON"},
+		{"collation_connection", "utf8mb4_uca1400_ai_ci", nil, off, "character_set_connection", "utf8mb4"},
+		{"collation_connection", "binary", nil, off, "character_set_connection", "binary"},
+		{"collation_connection", "latin1_bin", []string{"collation_connection"}, off, "collation_connection", "latin1_bin"},
+		{"timestamp", "5.000000", nil, off, "timestamp", "5.000000"},
+		{"time_zone", "SYSTEM", nil, off, "time_zone", "SYSTEM"},
+	} {
+		own, is := (&tracking{variables: tt.wanted}).byOwnName([]byte(tt.name), []byte(tt.value), tt.status)
+		if string(own) != tt.own || string(is) != tt.is {
+			t.Errorf("%s=%s for %v: got %s=%s, want %s=%s", tt.name, tt.value, tt.wanted, own, is, tt.own, tt.is)
+		}
 	}
 }

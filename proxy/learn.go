@@ -254,7 +254,7 @@ func (c *conn) learnChanges(l *link, changes []byte) {
 			}
 		}
 	}
-	if c.state.renamed && !l.Blurs() && setsResultsAlone(changes) {
+	if c.state.renamed && setsResultsAlone(changes) {
 		c.state.renamed = false
 	}
 	if current {
@@ -264,7 +264,8 @@ func (c *conn) learnChanges(l *link, changes []byte) {
 
 // setsResultsAlone reports whether character_set_results was set by itself, which ends what a SET NAMES before says of columns.
 func setsResultsAlone(changes []byte) bool {
-	return bytes.Contains(changes, []byte("character_set_results")) && !bytes.Contains(changes, []byte("character_set_connection"))
+	return bytes.Contains(changes, []byte(charsetResults)) &&
+		!bytes.Contains(changes, []byte(charsetConnection)) && !bytes.Contains(changes, []byte(collationConnection))
 }
 
 // setsForItself reports whether a statement sets variables for its own time only: MariaDB tells how they are before it sets

@@ -164,15 +164,19 @@ func (l *login) finish(failed *LoginError) (*Client, error) {
 	return nil, failed
 }
 
-// welcome sends the OK packet. It names the warnings, the status flags that say how statements read, and the schema, and
-// nothing that the server's login may have brought besides.
+// welcome sends the OK packet. It names the warnings, the status flags that say how statements read, the system variables of
+// which the server's told, and the schema, and nothing that the server's login may have brought besides. (MariaDB's from 11.4
+// on brings what proves the server's certificate to who knows the password: ours is another one.)
 func (l *login) welcome(stopped bool) *LoginError {
 	const flags = mysqlwire.StatusAutocommit | mysqlwire.Status(mysql.SERVER_STATUS_NO_BACKSLASH_ESCAPED)
-	ok := mysqlwire.OK{Status: l.client.Primary.Status & flags, Warnings: l.client.Primary.Warnings}
-	tracking := trackingOf(l.client.Primary.Variables, l.client.Primary.MariaDB)
-	if ok.Session = tracking.atFirst(l.client.Login.Schema); ok.Session != nil {
+	primary := l.client.Primary
+	ok := mysqlwire.OK{Status: primary.Status & flags, Warnings: primary.Warnings}
+	tracking := trackingOf(primary.Variables, primary.MariaDB)
+	if session := primary.Told + string(tracking.atFirst(l.client.Login.Schema)); session != "" {
+		ok.Session = []byte(session)
 		ok.Status |= mysqlwire.StatusStateChanged
 	}
+	primary.Told = "" // who is idle later needs no memory for it
 	l.queue(ok.Append(nil, false, l.client.Capabilities.Has(mysqlwire.CapSessionTrack)))
 	err := l.flush()
 	if err == nil && !stopped {

@@ -227,12 +227,13 @@ func TestLoginOlderPrimary(t *testing.T) {
 		mustLogin(t, a, "app", "secret")
 		a.Connect = func(ctx context.Context, l backend.Login) (*backend.Conn, error) {
 			c, err := p.connect(ctx, l)
-			c.Capabilities, c.Warnings = l.Capabilities, 1
+			c.Capabilities, c.Warnings, c.Told = l.Capabilities, 1, "\x00\x04\x01a\x01b"
 			return c, err
 		}
 		c, _ := mustLogin(t, a, "app", "secret", choosing)
-		if ok, err := mysqlwire.ParseOK(c.heard[len(c.heard)-1], true); err != nil || ok.Warnings != 1 {
-			t.Errorf("got %+v, %v, want the warning that the primary has counted", ok, err)
+		ok, err := mysqlwire.ParseOK(c.heard[len(c.heard)-1], true)
+		if err != nil || ok.Warnings != 1 || string(ok.Session) != "\x00\x04\x01a\x01b" || ok.Status&mysqlwire.StatusStateChanged == 0 {
+			t.Errorf("got %+v, %v, want the warning that the primary has counted, and the variable that it told", ok, err)
 		}
 	})
 }

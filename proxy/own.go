@@ -211,7 +211,7 @@ func (c *conn) definitions(columns []router.Column) [][]byte {
 
 // resultCollation is the id of a collation of the character set in which results are sent.
 func (c *conn) resultCollation() uint16 {
-	if id, ok := collations[c.state.vars["character_set_results"]]; ok {
+	if id, ok := collations[c.state.vars[charsetResults]]; ok {
 		return id
 	}
 	return c.login.Collation

@@ -182,7 +182,7 @@ func (x *relay) rowsCame(packet []byte) bool {
 func (x *relay) told(ok *mysqlwire.OK) []byte {
 	t, chained := &x.c.state.tracking, x.r.class.Effects.Any(router.Begins|router.Ends)
 	x.c.late(x.l, x.r)
-	told := t.forClient(ok.Session, x.l.MariaDB, chained, x.r.class.Multi, x.c.inXA && !x.r.inXA)
+	told := t.forClient(ok, x.l, chained, x.r.class.Multi, x.c.inXA && !x.r.inXA)
 	if !x.l.MariaDB && !x.l.replica && ok.Status&mysqlwire.StatusInTrans == 0 {
 		told = t.over(told)
 	}

@@ -28,13 +28,13 @@ func (c *conn) recollates(r *request) bool {
 		return false
 	}
 	sets := router.ReadSettings(c.text(r))
-	return sets.May(collationConnection, "character_set_connection")
+	return sets.May(collationConnection, charsetConnection)
 }
 
 // collatesTwice reports whether a text may set a collation by SET NAMES, which results have, and behind it another one for
 // the connection: no server tells the first.
 func collatesTwice(sets router.Settings) bool {
-	return sets.MayCollate() && sets.May(collationConnection, "character_set_connection")
+	return sets.MayCollate() && sets.May(collationConnection, charsetConnection)
 }
 
 // learnSilentOf asks the server on which it was set.
@@ -75,7 +75,7 @@ func (c *conn) learnSilentOf(l *link) error {
 
 // asked notes that what was not reported was asked for.
 func (s *state) asked(l *link) {
-	if s.renamed && s.collates && s.variable("character_set_connection") == s.variable("character_set_results") {
+	if s.renamed && s.collates && s.variable(charsetConnection) == s.variable(charsetResults) {
 		s.setNamed(s.variable(collationConnection))
 	}
 	s.collates, s.renamed, s.blurred = false, false, nil
@@ -111,7 +111,12 @@ func (c *conn) learnCollation(l *link) error {
 	return nil
 }
 
-const collationConnection = "collation_connection"
+const (
+	charsetClient       = "character_set_client"
+	charsetResults      = "character_set_results"
+	charsetConnection   = "character_set_connection"
+	collationConnection = "collation_connection"
+)
 
 var (
 	errNoVariables = errors.New("the server does not tell its variables")

@@ -54,7 +54,7 @@ func newState(primary *backend.Conn) state {
 	s := state{schema: primary.Schema, base: primary.Variables}
 	s.tracking = trackingOf(primary.Variables, primary.MariaDB)
 	s.context = router.Context{MariaDB: primary.MariaDB, Schema: primary.Schema}
-	s.reads(primary.Variables.Get("sql_mode"), primary.Variables.Get("character_set_client"))
+	s.reads(primary.Variables.Get("sql_mode"), primary.Variables.Get(charsetClient))
 	s.waits(primary.Variables.Get(idleLimit))
 	s.holdIf(!primary.Tracked, heldUnknown)
 	s.holdIf(beginsOff(primary.Variables), heldBegun)
@@ -82,14 +82,14 @@ type reading struct{ client, connection, results, collation, named, mode string 
 
 func (s *state) reading() reading {
 	r := reading{
-		client: s.variable("character_set_client"), connection: s.variable("character_set_connection"),
-		results: s.variable("character_set_results"), collation: s.variable("collation_connection"),
+		client: s.variable(charsetClient), connection: s.variable(charsetConnection),
+		results: s.variable(charsetResults), collation: s.variable("collation_connection"),
 		named: s.named, mode: s.variable("sql_mode"),
 	}
 	if s.collates {
 		r.collation = "" // what is known of it is of the character set before
 	}
-	if _, set := s.vars["character_set_results"]; !set {
+	if _, set := s.vars[charsetResults]; !set {
 		r.named = s.base.Get(collationConnection)
 	}
 	return r
@@ -98,7 +98,7 @@ func (s *state) reading() reading {
 // variables are the system variables that make it.
 func (r reading) variables() map[string]string {
 	vars := map[string]string{
-		"character_set_client": r.client, "character_set_connection": r.connection, "character_set_results": r.results,
+		charsetClient: r.client, charsetConnection: r.connection, charsetResults: r.results,
 		"sql_mode": r.mode,
 	}
 	if r.collation != "" {
@@ -173,7 +173,7 @@ func (s *state) setVariable(name, value string) {
 	switch name {
 	case "sql_mode":
 		s.readsMode(value)
-	case "character_set_client":
+	case charsetClient:
 		s.context.UnsafeCharset = unsafeCharset(value)
 	case idleLimit:
 		s.waits(value)
@@ -193,9 +193,9 @@ func (s *state) setVariable(name, value string) {
 		return
 	}
 	switch name {
-	case "character_set_connection":
+	case charsetConnection:
 		s.collates = true
-	case "character_set_results":
+	case charsetResults:
 		s.renamed = true
 		s.setNamed("")
 	}

@@ -71,23 +71,20 @@ func comma(dst []byte, start int) []byte {
 
 // namesOf is the NAMES clause for the character sets in vars, "" if they are not of that kind, and which variables need
 // nothing else then. Only NAMES sets the collation that is in the definitions of result columns, and SET of the collation
-// of the connection does not change that one.
+// of the connection does not change that one. SET of the character set of results ends it: from MariaDB 11 on, its
+// collation is another one then than with NAMES.
 func namesOf(vars map[string]string, named string) (names string, sets func(name string) bool) {
-	set, client, connection := vars["character_set_results"], vars["character_set_client"], vars["character_set_connection"]
-	if set == "" || client == "" || connection == "" || client != set && named == "" || strings.ContainsAny(set+named, `'\`) {
+	set, client, connection := vars[charsetResults], vars[charsetClient], vars[charsetConnection]
+	if set == "" || client == "" || connection == "" || named == "" || strings.ContainsAny(set+named, `'\`) {
 		return "", func(string) bool { return false }
 	}
-	names = "NAMES '" + set + "'"
-	if named != "" {
-		names += " COLLATE '" + named + "'"
-	}
-	return names, func(name string) bool {
+	return "NAMES '" + set + "' COLLATE '" + named + "'", func(name string) bool {
 		switch name {
-		case "character_set_results":
+		case charsetResults:
 			return true
-		case "character_set_client":
+		case charsetClient:
 			return client == set
-		case "character_set_connection":
+		case charsetConnection:
 			return connection == set
 		case collationConnection:
 			return connection == set && vars[name] == named
@@ -139,7 +136,7 @@ func orderOf(name string) int {
 // or a backslash is written in hexadecimal, which no sql_mode changes.
 func appendValue(dst []byte, name, value string) []byte {
 	switch {
-	case value == "" && name == "character_set_results":
+	case value == "" && name == charsetResults:
 		return append(dst, "NULL"...)
 	case isNumber(value):
 		return append(dst, value...)

@@ -339,22 +339,25 @@ func (t *tracking) wantsVariable(name string) bool {
 // https://dev.mysql.com/doc/refman/en/server-system-variables.html#sysvar_session_track_system_variables
 func toldByDefault(name string) bool {
 	switch name {
-	case "time_zone", "autocommit", "character_set_client", "character_set_results", "character_set_connection",
+	case "time_zone", "autocommit", charsetClient, charsetResults, charsetConnection,
 		"redirect_url": // which MariaDB has from 11.3 on
 		return true
 	}
 	return false
 }
 
-// forClient keeps of a server's session state what the client wants to be told, nil for nothing. Chained: one transaction
-// may have ended and another begun, of which MySQL tells with a state that is empty, and not nil. Branch: an XA transaction
-// has begun; if there was another before, a statement that failed has ended it without a word.
-func (t *tracking) forClient(changes []byte, mariaDB, chained, multi, branch bool) []byte {
+// forClient keeps of the session state in an answer of l what the client wants to be told, nil for nothing. Chained: one
+// transaction may have ended and another begun, of which MySQL tells with a state that is empty, and not nil. Branch: an XA
+// transaction has begun; if there was another before, a statement that failed has ended it without a word.
+func (t *tracking) forClient(ok *mysqlwire.OK, l *link, chained, multi, branch bool) []byte {
 	var kept []byte
 	before := t.begun
-	for c := (mysqlwire.Changes{Rest: changes}); c.Next(); {
+	for c := (mysqlwire.Changes{Rest: ok.Session}); c.Next(); {
+		if c.Kind == mysqlwire.TrackSystemVariable && l.Blurs() {
+			c.Name, c.Value = t.byOwnName(c.Name, c.Value, ok.Status)
+		}
 		tell, value := t.wants(&c), c.Value
-		if c.Kind == mysqlwire.TrackTransaction && !mariaDB {
+		if c.Kind == mysqlwire.TrackTransaction && !l.MariaDB {
 			now, explicit := t.explicit(value, branch || chained && (!multi || string(value) == "T_______"))
 			if explicit && !t.transaction {
 				tell, value = true, []byte(now)
@@ -364,7 +367,7 @@ func (t *tracking) forClient(changes []byte, mariaDB, chained, multi, branch boo
 			kept = mysqlwire.AppendChange(kept, c.Kind, c.Name, value)
 		}
 	}
-	if kept == nil && !mariaDB && chained && !multi && before != "" && t.begun == before {
+	if kept == nil && !l.MariaDB && chained && !multi && before != "" && t.begun == before {
 		kept = []byte{}
 	}
 	return kept

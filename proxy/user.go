@@ -41,6 +41,21 @@ func (c *conn) afresh() {
 	c.unsay()
 }
 
+// refusedAfresh is afresh behind a refused COM_CHANGE_USER. From MariaDB 11 on, the character set of results has its own
+// collation then, and not the one that a login or a reset gives it.
+func (c *conn) refusedAfresh() {
+	c.afresh()
+	if !c.primary.Blurs() {
+		return
+	}
+	current := c.primary.version == c.state.version
+	c.state.setVariable(charsetResults, c.state.variable(charsetResults))
+	c.state.renamed = false
+	if current {
+		c.primary.version = c.state.version
+	}
+}
+
 // changeUser serves COM_CHANGE_USER: another login on the same connection, and if possible on the same one to the
 // primary, so that its id stays. What the old user had on the servers is gone; what the connection must see is not. Who is
 // refused is disconnected by MySQL, and by MariaDB left with a fresh session of the old user.
@@ -62,7 +77,7 @@ func (c *conn) changeUser(r *request) error {
 	cl, err := admission.ChangeUser(c.srv.ctx, c.client, payload, c.seq)
 	if err != nil && again.stayed && judged(err) {
 		c.statements.clear()
-		c.afresh()
+		c.refusedAfresh()
 		return nil
 	}
 	if err != nil {
