@@ -51,6 +51,10 @@ func choosesEncryption(mariaDB bool, v version) bool {
 // one place: MariaDB does from 11 on. https://jira.mariadb.org/browse/MDEV-31746
 func (c *Conn) Blurs() bool { return c.MariaDB && parseVersion(c.Version).atLeast(11, 0, 0) }
 
+// ListsTemporary reports whether temporary tables are in SHOW TABLES and information_schema, as with MariaDB from 11.2 on.
+// https://jira.mariadb.org/browse/MDEV-12459
+func (c *Conn) ListsTemporary() bool { return c.MariaDB && parseVersion(c.Version).atLeast(11, 2, 0) }
+
 // Variables are the values of sessionVariables in one session. Many sessions have the same, so they are kept once.
 type Variables struct {
 	lines unique.Handle[string] // name=value, a line each

@@ -71,3 +71,22 @@ func TestSessionVariables(t *testing.T) {
 		}
 	}
 }
+
+// What servers report and list, by their versions.
+func TestNewerMariaDBs(t *testing.T) {
+	for _, row := range []struct {
+		version      string
+		maria        bool
+		blurs, lists bool
+	}{
+		{"5.5.5-10.11.19-MariaDB", true, false, false},
+		{"11.0.2-MariaDB", true, true, false},
+		{"11.8.9-MariaDB", true, true, true},
+		{"12.0.0", false, false, false},
+	} {
+		c := &Conn{Version: row.version, MariaDB: row.maria}
+		if c.Blurs() != row.blurs || c.ListsTemporary() != row.lists {
+			t.Errorf("%s: blurs %v, lists temporary tables %v", row.version, c.Blurs(), c.ListsTemporary())
+		}
+	}
+}

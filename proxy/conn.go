@@ -329,9 +329,9 @@ func (c *conn) classify(sql []byte) router.Statement {
 	return st
 }
 
-// keepTemporary keeps a read on the primary that mentions a temporary table.
+// keepTemporary keeps a read on the primary that mentions a temporary table, or lists it.
 func (c *conn) keepTemporary(st router.Statement, sql []byte) router.Statement {
-	if st.Kind == router.Read && c.state.temporary.mentioned(sql) {
+	if st.Kind == router.Read && (c.state.temporary.mentioned(sql) || c.primary.ListsTemporary() && c.state.temporary.listed(sql)) {
 		st.Kind, st.Reason = router.Primary, router.ReasonTemporaryTable
 	}
 	return st

@@ -175,6 +175,11 @@ func (c *conn) follow(r *request) (*link, error) {
 		if err := c.bringUpToDate(l); err != nil {
 			return nil, nil // what was asked for is gone with the connection
 		}
+		if l.MariaDB && (r.class.UsesWarnings || r.making != nil && r.making.class.UsesWarnings) {
+			if stays, err := c.tellBehindWarnings(l); !stays {
+				return nil, err
+			}
+		}
 	}
 	r.reason, r.movable = router.ReasonPrevious, r.code == mysql.COM_STMT_PREPARE
 	err := c.exchange(l, r)
@@ -183,6 +188,29 @@ func (c *conn) follow(r *request) (*link, error) {
 		return nil, nil // what cannot be prepared leaves its error where others look for it
 	}
 	return l, err
+}
+
+// tellBehindWarnings has a replica take the state that it is told, and reports whether a question about warnings may follow
+// there: some variables are deprecated, and to set one brings a warning. Without such a question, the next statement ends it.
+func (c *conn) tellBehindWarnings(l *link) (stays bool, err error) {
+	warned := false
+	err = c.consult(l, func(l *link, ok mysqlwire.OK) {
+		told(l, ok)
+		warned = warned || ok.Warnings > 0
+	})
+	switch {
+	case err != nil:
+		c.dropReplica() // what was asked for is gone with it
+		return false, nil
+	case warned && c.kept.payload == nil: // there were none
+		l.queue(appendQuery(nil, l.Capabilities, forgetsWarnings(l.MariaDB)))
+	case warned:
+		if err := c.tellPrimary(); err != nil {
+			return false, c.primaryFailed(err)
+		}
+		return false, c.runKept()
+	}
+	return true, nil
 }
 
 // about is where the statement ran that a statement of Kind Previous is about, nil if it is of another kind.

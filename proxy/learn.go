@@ -79,6 +79,9 @@ func (c *conn) settings(l *link, r *request) {
 	if e.Has(router.SetsSystemVariable) && collatesTwice(sets) {
 		c.state.hold(heldUnknown)
 	}
+	if !failed && e.Has(router.SetsSystemVariable) && !e.Any(opaque) && sets.EndsNames() {
+		c.state.renamed = false
+	}
 	if c.setsUnreported(r) {
 		c.state.unreported(sets, failed)
 	}

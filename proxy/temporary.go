@@ -74,6 +74,15 @@ func (t temporaries) mentioned(sql []byte) bool {
 	return false
 }
 
+// listed reports whether a text may list tables, temporary ones as well.
+func (t temporaries) listed(sql []byte) bool {
+	if len(t) == 0 {
+		return false
+	}
+	lower := bytes.ToLower(sql)
+	return hasWord(lower, []byte("tables")) || hasWord(lower, []byte("status")) || hasWord(lower, []byte("information_schema"))
+}
+
 // hasWord reports whether a name stands somewhere in a text, and not as a part of a longer one. A digit before it is none:
 // it may be of the version in an executable comment.
 func hasWord(text, name []byte) bool {

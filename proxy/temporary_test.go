@@ -40,3 +40,20 @@ func TestTemporaries(t *testing.T) {
 		})
 	}
 }
+
+// Where a server lists temporary tables, what may list them belongs where they are.
+func TestTemporaryTablesListed(t *testing.T) {
+	var all temporaries
+	if all.listed([]byte("SHOW TABLES")) {
+		t.Error("listed, and there are none")
+	}
+	all.created([]byte("CREATE TEMPORARY TABLE t (i INT)"), "app")
+	for sql, want := range map[string]bool{
+		"SHOW FULL TABLES FROM b": true, "show table status": true, "SELECT * FROM `information_schema`.`columns`": true,
+		"SELECT * FROM tables": true, "SELECT * FROM tablespaces": false, "SELECT 1": false,
+	} {
+		if got := all.listed([]byte(sql)); got != want {
+			t.Errorf("%s: got %v, want %v", sql, got, want)
+		}
+	}
+}

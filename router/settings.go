@@ -22,8 +22,11 @@ type setting struct {
 	value string // in lower case, of one word, number or string; else empty
 }
 
-// nameNames is the name under which SET NAMES and SET CHARACTER SET are listed.
-const nameNames = "names"
+// The names under which SET NAMES and SET CHARACTER SET are listed.
+const (
+	nameNames   = "names"
+	nameCharset = "character set"
+)
 
 // ReadSettings reads a text, which it keeps.
 func ReadSettings(sql []byte) Settings {
@@ -67,6 +70,15 @@ func (s *Settings) May(names ...string) bool {
 // MayCollate tells whether SET NAMES with COLLATE is in the text, or may be.
 func (s *Settings) MayCollate() bool {
 	return s.sure && s.collate || !s.sure && s.mentions(nameNames) && s.mentions("collate")
+}
+
+// EndsNames tells whether the text sets the character set of results by itself
+// or by SET CHARACTER SET, and not by a SET NAMES behind that.
+func (s *Settings) EndsNames() bool {
+	if !s.sure {
+		return (s.mentions("charset") || s.mentions("character")) && !s.mentions(nameNames)
+	}
+	return max(s.index(nameCharset), s.index("character_set_results")) > s.index(nameNames)
 }
 
 // Value is what the text sets a variable to in the end, in lower case: a word, a
@@ -176,9 +188,11 @@ func (r *settingsReader) assignment(scope variable) variable {
 	switch {
 	case assigns && own == variableSession:
 		r.found.list = append(r.found.list, setting{name: name, value: r.value()})
-	case !assigns && (name == nameNames || name == "charset" || name == "character"):
+	case !assigns && name == nameNames:
 		r.found.list = append(r.found.list, setting{name: nameNames})
 		r.collation()
+	case !assigns && (name == "charset" || name == "character"):
+		r.found.list = append(r.found.list, setting{name: nameCharset})
 	default:
 		r.found.more = true // of the server, for one
 	}
