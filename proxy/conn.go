@@ -331,7 +331,8 @@ func (c *conn) classify(sql []byte) router.Statement {
 
 // keepTemporary keeps a read on the primary that mentions a temporary table, or lists it.
 func (c *conn) keepTemporary(st router.Statement, sql []byte) router.Statement {
-	if st.Kind == router.Read && (c.state.temporary.mentioned(sql) || c.primary.ListsTemporary() && c.state.temporary.listed(sql)) {
+	t := c.state.temporary
+	if st.Kind == router.Read && (t.mentioned(sql) || t.listed(sql) && c.primary.ListsTemporary()) {
 		st.Kind, st.Reason = router.Primary, router.ReasonTemporaryTable
 	}
 	return st

@@ -83,7 +83,7 @@ type reading struct{ client, connection, results, collation, named, mode string 
 func (s *state) reading() reading {
 	r := reading{
 		client: s.variable(charsetClient), connection: s.variable(charsetConnection),
-		results: s.variable(charsetResults), collation: s.variable("collation_connection"),
+		results: s.variable(charsetResults), collation: s.variable(collationConnection),
 		named: s.named, mode: s.variable("sql_mode"),
 	}
 	if s.collates {
@@ -102,7 +102,7 @@ func (r reading) variables() map[string]string {
 		"sql_mode": r.mode,
 	}
 	if r.collation != "" {
-		vars["collation_connection"] = r.collation
+		vars[collationConnection] = r.collation
 	}
 	return vars
 }

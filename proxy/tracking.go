@@ -353,7 +353,7 @@ func (t *tracking) forClient(ok *mysqlwire.OK, l *link, chained, multi, branch b
 	var kept []byte
 	before := t.begun
 	for c := (mysqlwire.Changes{Rest: ok.Session}); c.Next(); {
-		if c.Kind == mysqlwire.TrackSystemVariable && l.Blurs() {
+		if c.Kind == mysqlwire.TrackSystemVariable && alike(string(c.Name)) && l.Blurs() {
 			c.Name, c.Value = t.byOwnName(c.Name, c.Value, ok.Status)
 		}
 		tell, value := t.wants(&c), c.Value
