@@ -121,7 +121,7 @@ const orderOfNames = 1
 // set brings its default collation, which another one replaces, and sql_big_selects follows max_join_size.
 func orderOf(name string) int {
 	switch {
-	case name == "collation_connection":
+	case name == collationConnection:
 		return 3
 	case name == "sql_big_selects":
 		return 1
