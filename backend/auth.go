@@ -48,7 +48,8 @@ func (d *dialogue) refused(e *mysqlwire.Error) error {
 // canAnswer tells whether firstAnswer knows the plugin.
 func canAnswer(plugin string) bool {
 	switch plugin {
-	case mysqlwire.PluginNative, mysqlwire.PluginCachingSHA2, mysqlwire.PluginSHA256, mysqlwire.PluginClear, mysqlwire.PluginEd25519:
+	case mysqlwire.PluginNative, mysqlwire.PluginCachingSHA2, mysqlwire.PluginSHA256, mysqlwire.PluginClear,
+		mysqlwire.PluginEd25519, mysqlwire.PluginParsec:
 		return true
 	}
 	return false
@@ -66,6 +67,8 @@ func (d *dialogue) firstAnswer() ([]byte, error) {
 		return mysqlwire.ScrambleCachingSHA2(d.salt, d.login.Password), nil
 	case mysqlwire.PluginEd25519:
 		return mysqlwire.SignEd25519(d.salt, d.login.Password)
+	case mysqlwire.PluginParsec:
+		return nil, nil // it asks how the key is derived
 	case mysqlwire.PluginSHA256:
 		if d.overTLS() || d.login.Password == "" {
 			return d.clearPassword()
@@ -104,6 +107,12 @@ func (d *dialogue) answerMore(data []byte) error {
 		return d.write([]byte{mysqlwire.RequestKey})
 	case d.plugin == mysqlwire.PluginCachingSHA2 && !d.secure, d.plugin == mysqlwire.PluginSHA256 && !d.overTLS():
 		return d.writeEncrypted(data)
+	case d.plugin == mysqlwire.PluginParsec:
+		answer, err := mysqlwire.SignParsec(d.salt, data, d.login.Password)
+		if err != nil {
+			return fmt.Errorf("%s: %w", d.plugin, err)
+		}
+		return d.write(answer)
 	}
 	return fmt.Errorf("%w: an unexpected question of %s", errProtocol, d.plugin)
 }

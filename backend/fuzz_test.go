@@ -41,6 +41,8 @@ func FuzzLogin(f *testing.F) {
 	f.Add(greeting(allCaps|mysqlwire.CapSSL, mysqlwire.PluginCachingSHA2))
 	f.Add(then(native, ok.Append(nil, false, true)))
 	f.Add(then(native, sw.Append(nil), ok.Append(nil, false, true)))
+	parsec := mysqlwire.AuthSwitch{Plugin: mysqlwire.PluginParsec, Salt: bytes.Repeat([]byte{7}, 32)}
+	f.Add(then(native, parsec.Append(nil), []byte("\x01P\x00some salt"), ok.Append(nil, false, true)))
 	f.Add(then(greeting(allCaps, mysqlwire.PluginCachingSHA2), mysqlwire.AppendAuthMore(nil, mysqlwire.FullAuth), mysqlwire.AppendAuthMore(nil, []byte("-----BEGIN PUBLIC KEY-----\n")...)))
 	f.Add(mysqlwire.AppendPacket(nil, 0, mysqlwire.NewError(1040, "full").Append(nil)))
 	f.Add([]byte{0, 0, 0, 0})

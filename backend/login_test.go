@@ -3,8 +3,11 @@ package backend
 import (
 	"bytes"
 	"context"
+	"crypto/ed25519"
+	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha512"
 	"crypto/tls"
 	"errors"
 	"io"
@@ -147,6 +150,22 @@ func authRows() []authRow {
 		}},
 		{name: "switch to ed25519", plugin: mysqlwire.PluginNative, serve: ed(long, long)},
 		{name: "ed25519 with a salt that ends in NUL", plugin: mysqlwire.PluginNative, serve: ed(endsInNUL, endsInNUL)},
+		{name: "switch to parsec", plugin: mysqlwire.PluginNative, serve: func(c *fakeConn, _ *rsa.PrivateKey) bool {
+			salt := bytes.Repeat([]byte{7}, 32)
+			if len(switchTo(c, mysqlwire.PluginParsec, salt)) > 0 {
+				return false
+			}
+			c.send([]byte("\x01P\x00some salt"))
+			seed, err := pbkdf2.Key(sha512.New, testPassword, []byte("some salt"), 1024, ed25519.SeedSize)
+			answer := c.recv()
+			return err == nil && len(answer) == 96 &&
+				ed25519.Verify(ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey), append(salt, answer[:32]...), answer[32:])
+		}},
+		{name: "parsec in another way", plugin: mysqlwire.PluginNative, fails: true, serve: func(c *fakeConn, _ *rsa.PrivateKey) bool {
+			switchTo(c, mysqlwire.PluginParsec, bytes.Repeat([]byte{7}, 32))
+			c.send([]byte("\x01P\xffsome salt"))
+			return c.recv() != nil
+		}},
 		{name: "clear over TLS", plugin: mysqlwire.PluginNative, tls: true, serve: func(c *fakeConn, _ *rsa.PrivateKey) bool {
 			return isClear(switchTo(c, mysqlwire.PluginClear, nil))
 		}},

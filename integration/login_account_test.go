@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"os/exec"
 	"os/user"
 	"path/filepath"
 	"strings"
@@ -28,12 +29,25 @@ func loginPlugins(e mysqltest.Engine) map[string]string {
 			"by_sha256":  "CREATE USER by_sha256 IDENTIFIED WITH sha256_password BY PW",
 		}
 	}
-	return map[string]string{
+	accounts := map[string]string{
 		"by_native":  "CREATE USER by_native IDENTIFIED VIA mysql_native_password USING PASSWORD(PW)",
 		"by_ed25519": "CREATE USER by_ed25519 IDENTIFIED VIA ed25519 USING PASSWORD(PW)",
 		"by_second":  "CREATE USER by_second IDENTIFIED VIA ed25519 USING PASSWORD('other') OR mysql_native_password USING PASSWORD(PW)",
 		"by_first":   "CREATE USER by_first IDENTIFIED VIA ed25519 USING PASSWORD(PW) OR mysql_native_password USING PASSWORD('other')",
 		"by_socket":  "CREATE USER by_socket IDENTIFIED VIA unix_socket OR mysql_native_password USING PASSWORD(PW)",
+	}
+	if newerMariaDB() {
+		accounts["by_parsec"] = "CREATE USER by_parsec IDENTIFIED VIA parsec USING PASSWORD(PW)"
+	}
+	return accounts
+}
+
+// The accounts of the MariaDB of Debian's next suite, in a process of its own: the suite is a setting of the process.
+func TestNewerMariaDBLogins(t *testing.T) {
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestLoginPlugins$/mariadb/password", "-test.count=1")
+	cmd.Env = append(os.Environ(), "STICKYPROXY_MARIADB_SUITE=trixie")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
 	}
 }
 

@@ -146,14 +146,20 @@ func loginLab(t *testing.T, e mysqltest.Engine) (*mysqltest.Cluster, tls.Certifi
 	t.Helper()
 	authority, client := clientCertificate(t)
 	extra := []string{"ssl_ca=" + authority}
-	if e == mysqltest.MariaDB {
+	switch {
+	case e == mysqltest.MySQL:
+		extra = append(extra, "plugin_load_add=auth_socket.so")
+	case newerMariaDB():
+		extra = append(extra, "plugin_load_add=auth_ed25519", "plugin_load_add=auth_parsec", "proxy_protocol_networks=127.0.0.1,localhost")
+	default:
 		extra = append(extra, "plugin_dir="+mariaDBPlugins(t), "plugin_load_add=auth_ed25519", "plugin_load_add=auth_pam_v1",
 			"proxy_protocol_networks=127.0.0.1,localhost")
-	} else {
-		extra = append(extra, "plugin_load_add=auth_socket.so")
 	}
 	return clustertest.Start(t, mysqltest.Config{Engine: e, Replicas: -1, GTID: true, ExtraConfig: extra}), client
 }
+
+// newerMariaDB reports whether the tests use the MariaDB of Debian's next suite, which is unpacked with its plugins.
+func newerMariaDB() bool { return os.Getenv("STICKYPROXY_MARIADB_SUITE") != "" }
 
 // clientCertificate makes an authority, which is written to a file, and a certificate for clients.
 func clientCertificate(t testing.TB) (authority string, client tls.Certificate) {

@@ -1,9 +1,12 @@
 package mysqlwire
 
 import (
+	"crypto/ed25519"
+	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/rsa"
 	"crypto/sha1"
+	"crypto/sha512"
 	"crypto/subtle"
 	"crypto/x509"
 	"encoding/pem"
@@ -23,6 +26,7 @@ const (
 	PluginSHA256      = mysql.AUTH_SHA256_PASSWORD       // the password itself, encrypted
 	PluginClear       = mysql.AUTH_CLEAR_PASSWORD        // the password itself
 	PluginEd25519     = mysql.AUTH_MARIADB_ED25519       // a signature of the salt, MariaDB
+	PluginParsec      = "parsec"                         // the same, by a key that is derived slowly; MariaDB from 11.6 on
 )
 
 // Bytes of the caching_sha2_password and sha256_password dialogues.
@@ -35,6 +39,9 @@ const (
 	scrambleSizeNative      = 20
 	scrambleSizeSHA2        = 32
 	ed25519SaltSize         = 32
+	parsecSaltSize          = 32
+	parsecKDF               = 'P'  // PBKDF2 with SHA-512
+	maxParsecRounds         = 10   // a power of two of 1,024 iterations: more take longer than a login may
 	maxKeySize              = 2048 // bytes of a public key: a longer one only costs time
 	pemPublicKey            = "PUBLIC KEY"
 	pemRSAPublicKey         = "RSA PUBLIC KEY"
@@ -43,6 +50,7 @@ const (
 // Errors of the functions that handle a password or a key that came over the wire.
 var (
 	errBadKey    = errors.New("not an RSA public key in PEM form")
+	errBadParsec = errors.New("the server derives keys in another way than is known")
 	errBadSalt   = errors.New("salt of a wrong length")
 	errBadCipher = errors.New("the encrypted password cannot be decrypted")
 )
@@ -108,6 +116,27 @@ func SignEd25519(salt []byte, password string) ([]byte, error) {
 		return nil, errBadSalt
 	}
 	return mysql.CalcEd25519Password(salt, password)
+}
+
+// SignParsec is the answer of MariaDB's parsec to a salt of 32 bytes and the AuthMoreData that answers an empty packet, which
+// says how the key is derived from the password: random bytes, and a signature of both. It takes about a millisecond, or
+// twice as much, and so on, as the server wants it.
+// https://mariadb.com/kb/en/authentication-plugin-parsec/
+func SignParsec(salt, key []byte, password string) ([]byte, error) {
+	if len(salt) != parsecSaltSize {
+		return nil, errBadSalt
+	}
+	if len(key) < 3 || key[0] != parsecKDF || key[1] > maxParsecRounds {
+		return nil, errBadParsec
+	}
+	seed, err := pbkdf2.Key(sha512.New, password, key[2:], 1024<<key[1], ed25519.SeedSize)
+	if err != nil {
+		return nil, err
+	}
+	answer := make([]byte, parsecSaltSize, parsecSaltSize+ed25519.SignatureSize)
+	_, _ = rand.Read(answer) // it never fails: the program ends instead
+	signed := append(append([]byte(nil), salt...), answer...)
+	return append(answer, ed25519.Sign(ed25519.NewKeyFromSeed(seed), signed)...), nil
 }
 
 // trimSalt leaves out the NUL that ends a salt on the wire.

@@ -3,9 +3,12 @@ package mysqlwire
 import (
 	"bytes"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
+	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/rsa"
+	"crypto/sha512"
 	"crypto/x509"
 	"encoding/pem"
 	"strings"
@@ -149,6 +152,38 @@ func TestSignEd25519(t *testing.T) {
 	for _, size := range []int{0, 20, 31} {
 		if _, err := SignEd25519(salt[:size], "secret"); err == nil {
 			t.Errorf("a salt of %d bytes was taken", size)
+		}
+	}
+}
+
+// A server that knows the public key takes the answer, whatever the client's random bytes are.
+func TestSignParsec(t *testing.T) {
+	salt := bytes.Repeat([]byte{7}, parsecSaltSize)
+	for rounds := range byte(3) {
+		key := append([]byte{'P', rounds}, "eighteen bytes 123"...)
+		seed, err := pbkdf2.Key(sha512.New, "secret", key[2:], 1024<<rounds, ed25519.SeedSize)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, err := SignParsec(salt, key, "secret")
+		if err != nil || len(answer) != 96 {
+			t.Fatalf("%d bytes, %v", len(answer), err)
+		}
+		signed := append(bytes.Clone(salt), answer[:32]...)
+		if !ed25519.Verify(ed25519.NewKeyFromSeed(seed).Public().(ed25519.PublicKey), signed, answer[32:]) {
+			t.Errorf("%d: the signature is wrong", rounds)
+		}
+		again, err := SignParsec(salt, key, "secret")
+		if err != nil || bytes.Equal(again, answer) {
+			t.Errorf("%d: the same answer twice, %v", rounds, err)
+		}
+	}
+	for name, bad := range map[string]struct{ salt, key string }{
+		"short salt": {"7777", "P\x00salt"}, "no key": {string(salt), ""}, "another way": {string(salt), "Q\x00salt"},
+		"no salt of the key": {string(salt), "P\x00"}, "too many rounds": {string(salt), "P\x0bsalt"},
+	} {
+		if _, err := SignParsec([]byte(bad.salt), []byte(bad.key), "secret"); err == nil {
+			t.Errorf("%s: taken", name)
 		}
 	}
 }

@@ -23,7 +23,7 @@ func IsAuthSwitch(payload []byte) bool { return len(payload) > 0 && payload[0] =
 
 // ParseAuthSwitch reads the payload. One that has nothing but its first byte is the request for the password hash of
 // MySQL before 4.1, which nobody should answer: an error. A NUL ends a salt of SaltSize bytes and no other: MariaDB's
-// ed25519 has 32 bytes of any value, and nothing behind them. The result does not refer to payload.
+// ed25519 and parsec have 32 bytes of any value, and nothing behind them. The result does not refer to payload.
 func ParseAuthSwitch(payload []byte) (AuthSwitch, error) {
 	if len(payload) < 2 || payload[0] != headerSwitch {
 		return AuthSwitch{}, errHandshake

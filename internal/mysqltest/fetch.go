@@ -26,9 +26,10 @@ var notNeeded = regexp.MustCompile(`^(perl|perl-base|perl-modules-.*|libperl.*|l
 // distribution is an engine as it is fetched.
 type distribution struct {
 	engine   Engine
-	suite    string // of Debian
-	folder   string // in the cache folder
-	packages []string
+	suite    string                                                     // of Debian
+	folder   string                                                     // in the cache folder
+	packages []string                                                   // with all that they depend on
+	alone    []string                                                   // without: their programs are not used
 	find     func(ctx context.Context, prefix string) (programs, error) // describes what was unpacked, and checks that the server starts
 	instead  string                                                     // what else a person could do
 }

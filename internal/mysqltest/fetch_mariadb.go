@@ -25,7 +25,7 @@ func mariaDBOfDebian() (d distribution, ok bool, err error) {
 	}
 	return distribution{
 		engine: MariaDB, suite: suite, folder: "mariadb-" + suite, packages: []string{"mariadb-server-core", "mariadb-client-core"},
-		find: unpackedMariaDB, instead: "unset " + suiteVariable,
+		alone: []string{"mariadb-server"}, find: unpackedMariaDB, instead: "unset " + suiteVariable,
 	}, true, nil
 }
 
@@ -42,6 +42,10 @@ func unpackedMariaDB(ctx context.Context, prefix string) (programs, error) {
 		}
 	}
 	base := filepath.Join(root, "usr")
+	plugins := filepath.Join(base, "lib/mysql/plugin")
+	if _, err := os.Stat(plugins); err != nil {
+		return programs{}, err
+	}
 	p := programs{
 		engine:  MariaDB,
 		server:  command{path: filepath.Join(base, "sbin/mariadbd")},
@@ -49,7 +53,7 @@ func unpackedMariaDB(ctx context.Context, prefix string) (programs, error) {
 		install: command{path: filepath.Join(base, "bin/mariadb-install-db")},
 		options: []string{
 			"basedir=" + base,
-			"plugin_dir=" + filepath.Join(base, "lib/mysql/plugin"),
+			"plugin_dir=" + plugins,
 			"lc_messages_dir=" + filepath.Join(base, "share/mysql"),
 			"character_sets_dir=" + filepath.Join(base, "share/mysql/charsets"),
 		},

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -43,8 +44,15 @@ func (f *fetcher) fetch(ctx context.Context, prefix string) error {
 		names[i], _, _ = strings.Cut(file, "_")
 	}
 	fmt.Fprintf(f.log, "%s: downloading %d packages\n", f.engine, len(files))
-	if _, err := f.apt(ctx, "apt-get", append([]string{"download", "-qq"}, names...)...); err != nil {
+	if _, err := f.apt(ctx, "apt-get", slices.Concat([]string{"download", "-qq"}, names, f.alone)...); err != nil {
 		return err
+	}
+	for _, name := range f.alone {
+		found, err := filepath.Glob(filepath.Join(f.dir, "debs", name+"_*.deb"))
+		if err != nil || len(found) != 1 {
+			return fmt.Errorf("%d files of package %s after the download", len(found), name)
+		}
+		files = append(files, filepath.Base(found[0]))
 	}
 	return f.unpack(ctx, files, prefix)
 }
