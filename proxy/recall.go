@@ -205,6 +205,9 @@ func (c *conn) runKept() error {
 		c.primary.queue(closing(st.on(c.primary).id))
 		st.onPrimary = remote{}
 	}
+	if c.warnings == 0 && !c.primary.MariaDB { // the client was shown them, behind which commands do not tell that there are some
+		c.primary.queue(appendQuery(nil, c.primary.Capabilities, "SHOW WARNINGS"))
+	}
 	if err := c.consult(c.primary, told); err != nil && answered(err) == nil {
 		return err
 	}
