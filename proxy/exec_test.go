@@ -110,40 +110,6 @@ func TestReadFailsBehindDefinitions(t *testing.T) {
 	}
 }
 
-// What a read has found is known to the primary when its replica is left for another one, where the next read fails. A
-// replica that is silent is left for all that.
-func TestFoundRowsOfReplicaThatIsLeft(t *testing.T) {
-	for _, row := range []struct {
-		silent bool
-		asked  string
-	}{{false, finds(4)}, {true, finds(0)}} {
-		r := startRig(t, rigOptions{})
-		for _, s := range r.all() {
-			s.on(func(c *fakeserver.Conn, cmd fakeserver.Command) error {
-				switch {
-				case cmd.SQL == "SELECT b FROM t":
-					return c.Error(mysql.ER_NO_SUCH_TABLE, "42S02", "no such table")
-				case cmd.SQL == "SELECT FOUND_ROWS()" && row.silent:
-					<-c.Done()
-					return nil
-				case cmd.SQL == "SELECT FOUND_ROWS()" && s != r.primary:
-					return c.Rows([]string{"n"}, [][]any{{"4"}}, fakeserver.OK{})
-				}
-				return errDefault
-			})
-		}
-		c := r.connect()
-		s := c.fromReplica(r, "SELECT a FROM t")
-		other := r.replicas[0]
-		if other == s {
-			other = r.replicas[1]
-		}
-		r.fleet.only(other.name)
-		c.fails("SELECT b FROM t", mysql.ER_NO_SUCH_TABLE)
-		r.primary.wantSent(row.asked, "SELECT b FROM t")
-	}
-}
-
 // After a byte of the answer nothing is tried again: the connection ends.
 func TestNothingRunsTwiceOnceAnswered(t *testing.T) {
 	const read = "SELECT a FROM t"

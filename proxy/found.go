@@ -2,14 +2,11 @@ package proxy
 
 import (
 	"bytes"
-	"context"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
 
-	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 	"github.com/stickyproxy/stickyproxy/router"
 )
@@ -103,32 +100,15 @@ func (c *conn) settleFound(r *request) error {
 	return err
 }
 
-// foundPatience is how long a replica that is left for another one may take to say how many rows it has found. One that is
-// silent may be left for that.
-const foundPatience = 100 * time.Millisecond
-
-// keepFound has the primary know how many rows were found on a replica that is left for another one, before a request that
-// may not find any itself: because it fails, or begins a transaction.
-func (c *conn) keepFound(r *request, server *backend.Server, incarnation string) error {
-	l := c.replica
-	if l == nil || c.rows != l || l.is(server, incarnation) || l.dead || c.primary.dead || !r.runs() {
-		return nil
-	}
-	return c.findAgain(foundPatience)
-}
-
-// findAgain runs a query on the primary that finds as many rows as the last one did, which its server may take so long to
-// tell. What one that does not had found is gone.
-func (c *conn) findAgain(patience time.Duration) error {
+// findAgain runs a query on the primary that finds as many rows as the last one did.
+func (c *conn) findAgain() error {
 	from := c.rows
 	if from == nil {
 		from = c.primary
 	}
 	ctx, cancel := c.connectTimeout()
 	defer cancel()
-	patient, over := context.WithTimeout(ctx, patience)
-	defer over()
-	found, _, err := ask(patient, from, "SELECT FOUND_ROWS()")
+	found, _, err := ask(ctx, from, "SELECT FOUND_ROWS()")
 	if err != nil && from == c.primary {
 		return err
 	}

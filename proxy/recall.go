@@ -147,7 +147,7 @@ func (c *conn) recall(r *request) error {
 		if err := c.keepWarnings(r); err != nil {
 			return err
 		}
-		return c.findAgain(c.srv.o.ConnectTimeout)
+		return c.findAgain()
 	case c.warned == l && c.primary.warned && addsWarnings(c.primary, r):
 		c.primary.queue(appendQuery(nil, c.primary.Capabilities, forgetsWarnings(c.primary.MariaDB)))
 		c.primary.warned = false

@@ -16,9 +16,6 @@ func (c *conn) onReplica(r *request, snap *backend.Snapshot, i int) error {
 		return err
 	}
 	server := snap.Servers[i]
-	if err := c.keepFound(r, server, snap.Replicas[i].Incarnation); err != nil {
-		return err
-	}
 	if err := c.useReplica(server, snap.Replicas[i].Incarnation); err != nil {
 		if !errors.Is(err, errOlder) {
 			c.srv.o.Fleet.Failed(server, err)

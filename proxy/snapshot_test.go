@@ -61,7 +61,7 @@ func TestSnapshotOnReplica(t *testing.T) {
 	c.ok("COMMIT")
 	s.wantSent(beginReadOnly, "SELECT a FROM t", "SELECT b FROM t", "SHOW WARNINGS", "COMMIT")
 	c.from(other, "SELECT a FROM t")
-	r.primary.wantSent(finds(0)) // what the replica tells, which is left
+	r.primary.wantSent()
 }
 
 // Until it has returned rows, a transaction can begin again on the primary.
