@@ -172,6 +172,29 @@ func (c *conn) keepWarnings(r *request) error {
 	return err
 }
 
+// tellBehindWarnings has a replica take the state that it is told, and reports whether a question about warnings may follow
+// there: some variables are deprecated, and to set one brings a warning. Without such a question, the next statement ends it.
+func (c *conn) tellBehindWarnings(l *link) (stays bool, err error) {
+	warned := false
+	err = c.consult(l, func(l *link, ok mysqlwire.OK) {
+		told(l, ok)
+		warned = warned || ok.Warnings > 0
+	})
+	switch {
+	case err != nil:
+		c.dropReplica() // what was asked for is gone with it
+		return false, nil
+	case warned && c.kept.payload == nil: // there were none
+		l.queue(appendQuery(nil, l.Capabilities, forgetsWarnings(l.MariaDB)))
+	case warned:
+		if err := c.tellPrimary(); err != nil {
+			return false, c.primaryFailed(err)
+		}
+		return false, c.runKept()
+	}
+	return true, nil
+}
+
 // forgetsWarnings is a statement that ends the warnings of the one before, which on MariaDB takes a table, and leaves alone
 // what FOUND_ROWS() tells.
 func forgetsWarnings(mariaDB bool) string {
