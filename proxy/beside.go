@@ -154,7 +154,7 @@ func (c *conn) recallBeside(r *request) error {
 		c.primary.queue(appendQuery(nil, c.primary.Capabilities, finds(1)))
 		return nil
 	}
-	if r.class.UsesRowCount && c.previous == c.replica && !r.class.UsesWarnings && !r.class.Effects.Has(router.UsesFoundRows) {
+	if r.class.UsesRowCount && c.previous.away() && !r.class.UsesWarnings && !r.class.Effects.Has(router.UsesFoundRows) {
 		again := setsNothing
 		if c.counted {
 			again = finds(1)

@@ -33,9 +33,9 @@ type conn struct {
 	login     backend.Login // how a server connection for this client is opened
 	primary   *link
 	replica   *link  // nil until a read goes to one, and after it failed
-	previous  *link  // where the previous statement ran
-	rows      *link  // where the last statement ran that returned rows
-	warned    *link  // where the last statement ran that the server's warnings are about
+	previous  *link  // where the previous statement ran; a replica may be gone since
+	rows      *link  // where the last statement ran that returned rows, likewise
+	warned    *link  // where the last statement ran that the server's warnings are about, likewise
 	warnings  uint16 // of the previous statement, unless it failed
 	counted   bool   // ROW_COUNT() of the previous statement is not 0
 	unmatched bool   // rows, or it is the primary, where an UPDATE has matched nothing since: see found.go
@@ -83,6 +83,7 @@ type request struct {
 	once    bool       // and that leaves nothing on its connection, or is meant for one server, as KILL is
 	movable bool       // nothing is lost if another server runs it after one failed
 	moved   bool       // it has one of the places on the primary for reads that no replica may serve
+	left    *link      // a replica that it made us leave, and that may still be asked what it had found
 	victim  *conn      // of a KILL that ends a client's connection
 	reason  router.Reason
 	start   time.Time // when it had arrived
@@ -367,19 +368,29 @@ func (c *conn) crashed() {
 	if c.work != nil {
 		c.leave(&c.request)
 	}
-	for _, l := range []*link{c.primary, c.replica} {
+	for _, l := range c.links() {
 		if l != nil {
 			l.dead = true
 		}
 	}
 }
 
+// links are the connections to servers that are open, and may be nil.
+func (c *conn) links() [3]*link {
+	all := [3]*link{c.primary, c.replica}
+	if c.work != nil {
+		all[2] = c.request.left
+	}
+	return all
+}
+
 // close ends the connections to the servers. A write without an outcome pins: it may have happened.
 func (c *conn) close() {
 	c.abandon()
 	c.in.Close()
-	c.primary.close()
-	c.replica.close()
+	for _, l := range c.links() {
+		l.close()
+	}
 }
 
 // connectTimeout bounds the opening of a server connection.

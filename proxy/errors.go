@@ -59,8 +59,8 @@ func answered(err error) *mysqlwire.Error {
 	return refused
 }
 
-// refusal is an ERR packet that a server gave to something that the client did not ask for, and that the client has to
-// get in its place. The connection goes on.
+// refusal is an ERR packet, our own or one that a server gave to something that the client did not ask for, that the client
+// has to get in place of an answer. The connection goes on.
 type refusal struct{ answer *mysqlwire.Error }
 
 func (e refusal) Error() string { return e.answer.Error() }
@@ -81,6 +81,8 @@ var (
 		Message: "The primary MySQL server is read-only and follows another server, so it cannot execute this statement"}
 	errOverload = &mysqlwire.Error{Code: 1637, State: "HY000", // ER_TOO_MANY_CONCURRENT_TRXS
 		Message: "Too many reads run on the primary MySQL server because no replica may serve them; try again later"}
+	errForgotten = &mysqlwire.Error{Code: mysql.ER_UNKNOWN_ERROR, State: "HY000",
+		Message: "What is asked about the query before is not known: the replica that ran that has failed; run it again"}
 	errReadOnly = &mysqlwire.Error{Code: mysql.ER_CANT_EXECUTE_IN_READ_ONLY_TRANSACTION, State: "25006",
 		Message: "Cannot execute statement in a READ ONLY transaction."}
 	errUnknownCommand = &mysqlwire.Error{Code: mysql.ER_UNKNOWN_COM_ERROR, State: "08S01", Message: "Unknown command"}

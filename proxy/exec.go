@@ -16,7 +16,10 @@ import (
 func (c *conn) run(r *request) error {
 	r.start = c.srv.now()
 	l, err := c.attempt(r)
-	return c.served(l, r, err)
+	if err = c.served(l, r, err); err == nil {
+		c.closeLeft()
+	}
+	return err
 }
 
 // direct is run for a request that belongs on l.
@@ -173,7 +176,7 @@ func (c *conn) follow(r *request) (*link, error) {
 	}
 	if l.version != c.state.version {
 		if err := c.bringUpToDate(l); err != nil {
-			return nil, nil // what was asked for is gone with the connection
+			return nil, nil // the primary is made to know
 		}
 		if l.MariaDB && (r.class.UsesWarnings || r.making != nil && r.making.class.UsesWarnings) {
 			if stays, err := c.tellBehindWarnings(l); !stays {
@@ -181,26 +184,35 @@ func (c *conn) follow(r *request) (*link, error) {
 			}
 		}
 	}
-	r.reason, r.movable = router.ReasonPrevious, r.code == mysql.COM_STMT_PREPARE
+	r.reason, r.movable = router.ReasonPrevious, true
 	err := c.exchange(l, r)
 	var again elsewhere
 	if errors.As(err, &again) {
-		return nil, nil // what cannot be prepared leaves its error where others look for it
+		c.replicaFailed(l.Server, err)
+		return nil, nil // the primary is made to know
 	}
 	return l, err
 }
 
-// about is where the statement ran that a statement of Kind Previous is about, nil if it is of another kind.
+// about is who answers a statement of Kind Previous, nil if it is of another kind.
 func (c *conn) about(r *request) *link {
 	switch {
 	case r.class.Kind != router.Previous:
 		return nil
 	case r.class.Effects.Has(router.UsesFoundRows):
-		return c.rows
+		return c.answers(c.rows)
 	case r.class.UsesRowCount:
-		return c.previous
+		return c.answers(c.previous)
 	}
-	return c.warned
+	return c.answers(c.warned)
+}
+
+// answers is who answers what is asked about a statement that ran on l. For a replica that is gone, the primary does: see recall.
+func (c *conn) answers(l *link) *link {
+	if l.away() && l != c.replica {
+		return c.primary
+	}
+	return l
 }
 
 // readable reports whether a statement that also reads tables could do that on the replica at hand.

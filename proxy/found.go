@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"strconv"
 	"strings"
 
@@ -51,7 +52,7 @@ func (c *conn) found(l *link, r *request) {
 		r.rows && !r.known && (r.class.Multi || r.class.Effects.Any(opaque)):
 		c.rows, c.unmatched = l, false
 	case matches:
-		c.unmatched = l == c.primary && c.rows != nil && c.rows == c.replica
+		c.unmatched = l == c.primary && c.rows.away()
 	}
 	if finds != router.FindsNothing || r.class.Effects.Any(opaque) {
 		l.foundSome = matches && r.matched || finds == router.FindsRows && !failed && !r.class.Multi && r.some
@@ -72,7 +73,7 @@ func matchedRows(ok *mysqlwire.OK) bool {
 
 // findSome makes sure that the primary does not tell 0 for FOUND_ROWS() before an UPDATE that may leave that alone.
 func (c *conn) findSome(r *request) {
-	if r.class.Finds != router.FindsMatches || c.rows != c.replica || c.unmatched || c.primary.foundSome ||
+	if r.class.Finds != router.FindsMatches || !c.rows.away() || c.unmatched || c.primary.foundSome ||
 		r.class.UsesRowCount || r.class.UsesWarnings || c.state.once || c.state.pending {
 		return
 	}
@@ -87,7 +88,7 @@ func (c *conn) settleFound(r *request) error {
 	}
 	ctx, cancel := c.connectTimeout()
 	defer cancel()
-	found, answers, err := ask(ctx, c.primary, "SELECT FOUND_ROWS()")
+	found, answers, err := ask(ctx, c.primary, foundRows)
 	if err != nil || !answers {
 		return err
 	}
@@ -100,19 +101,37 @@ func (c *conn) settleFound(r *request) error {
 	return err
 }
 
-// findAgain runs a query on the primary that finds as many rows as the last one did.
-func (c *conn) findAgain() error {
+// foundRows is the question of how many rows the last query has found.
+const foundRows = "SELECT FOUND_ROWS()"
+
+// howMany returns what FOUND_ROWS() tells on a server, if that is known.
+func howMany(ctx context.Context, l *link) (n uint64, known bool, err error) {
+	if l.dead {
+		return uint64(l.found), l.said, nil
+	}
+	found, _, err := ask(ctx, l, foundRows)
+	n, none := strconv.ParseUint(found, 10, 64)
+	return n, none == nil, err
+}
+
+// findAgain runs a query on the primary that finds as many rows as the last one did. Where nobody knows how many that are, a
+// request that asks is refused.
+func (c *conn) findAgain(r *request) error {
 	from := c.rows
 	if from == nil {
 		from = c.primary
 	}
 	ctx, cancel := c.connectTimeout()
 	defer cancel()
-	found, _, err := ask(ctx, from, "SELECT FOUND_ROWS()")
-	if err != nil && from == c.primary {
+	n, known, err := howMany(ctx, from)
+	switch {
+	case from == c.primary && err != nil:
 		return err
+	case from == c.primary:
+		known = true // or it does not answer the request either
+	case !known && r.class.Effects.Has(router.UsesFoundRows) && !r.class.Multi:
+		return refusal{errForgotten}
 	}
-	n, _ := strconv.ParseUint(found, 10, 64) // what a replica that failed had found is gone with it
 	if c.primary.MariaDB && c.primary.warned && c.warned != c.primary {
 		if _, _, err := ask(ctx, c.primary, forgetsWarnings(true)); err != nil {
 			return err
@@ -129,15 +148,20 @@ func (c *conn) findAgain() error {
 	case err != nil:
 		return err
 	case !answers && from != c.primary: // it will refuse the request as well, behind which the other one is asked still
-		_, _, _ = ask(ctx, from, again)
+		if !from.dead {
+			_, _, _ = ask(ctx, from, again)
+		}
 		return nil
 	}
-	if c.previous == from && !c.counted {
+	if !c.counted && (c.previous == from || c.previous.away()) {
 		c.primary.queue(appendQuery(nil, c.primary.Capabilities, setsNothing)) // for ROW_COUNT()
 	}
 	c.primary.warned = n > maxPlain || c.primary.MariaDB && c.primary.warned && c.warned == c.primary
-	c.previous, c.rows, c.warned, c.kept = c.primary, c.primary, c.primary, kept{}
-	c.unmatched, c.primary.foundSome = false, n > 0
+	c.previous, c.warned, c.kept = c.primary, c.primary, kept{}
+	c.primary.foundSome = n > 0
+	if known {
+		c.rows, c.unmatched = c.primary, false
+	}
 	return nil
 }
 

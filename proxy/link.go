@@ -13,18 +13,20 @@ import (
 type link struct {
 	*backend.Conn
 	in        *mysqlwire.Reader
-	id        uint64 // of the server, as reads are noted
-	replica   bool
+	id        uint64           // of the server, as reads are noted
+	found     uint32           // what FOUND_ROWS() told there at the end, if it said
 	status    mysqlwire.Status // at the end of its last response that told
-	unsure    bool             // a transaction may have been begun or ended since
-	version   uint64           // of the client's state that this server connection has
-	resets    uint64           // how often the client's state had been reset when it was opened
-	used      time.Time        // when it was last sent a command
-	warned    bool             // the last statement there that may have had warnings has left some
-	foundSome bool             // FOUND_ROWS() there does not tell 0
-	moded     bool             // sql_mode there is certainly the client's: it was the last to report one, or was told since
-	returned  bool             // the server has still to say that the current schema is that again, see toldschema.go
-	dead      bool             // it failed, or somebody ended it: not to be used again
+	replica   bool
+	unsure    bool      // a transaction may have been begun or ended since
+	version   uint64    // of the client's state that this server connection has
+	resets    uint64    // how often the client's state had been reset when it was opened
+	used      time.Time // when it was last sent a command
+	warned    bool      // the last statement there that may have had warnings has left some
+	foundSome bool      // FOUND_ROWS() there does not tell 0
+	moded     bool      // sql_mode there is certainly the client's: it was the last to report one, or was told since
+	returned  bool      // the server has still to say that the current schema is that again, see toldschema.go
+	said      bool      // it is a replica that was left, and found is what it had found
+	dead      bool      // it failed, or somebody ended it: not to be used again
 
 	ahead []byte // packets that go out before the next command, in the same write
 	owed  []byte // the commands among them that are answered, in order
@@ -43,6 +45,9 @@ func newLink(b *backend.Conn, replica bool, version uint64) *link {
 
 // inTransaction reports whether a transaction was open at the end of the last response, or may have been.
 func (l *link) inTransaction() bool { return l.unsure || l.status&mysqlwire.StatusInTrans != 0 }
+
+// away reports whether what ran on l ran on a replica, which may be gone since.
+func (l *link) away() bool { return l != nil && l.replica }
 
 // is reports whether l leads to this incarnation of a server, and may be used.
 func (l *link) is(server *backend.Server, incarnation string) bool {

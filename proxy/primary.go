@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"errors"
 	"time"
 
 	"github.com/go-mysql-org/go-mysql/mysql"
@@ -41,7 +42,8 @@ const idleCheck = time.Second
 // replica or the client was idle, and nothing was lost with it but what a new one can be told.
 func (c *conn) revivePrimary() {
 	l := c.primary
-	if c.client.Relayed || c.request.start.Sub(l.used) < idleCheck || l.Alive() || c.state.attached || c.held() != router.ReasonNone {
+	if c.client.Relayed || c.request.start.Sub(l.used) < idleCheck || l.Alive() || c.state.attached || c.held() != router.ReasonNone ||
+		c.about(&c.request) == l {
 		return
 	}
 	if st := c.request.stmt; st != nil && st.long {
@@ -86,8 +88,11 @@ func (c *conn) tellPrimary() error {
 	return c.consult(c.primary, told)
 }
 
-// primaryFailed ends a request, and the connection unless the primary has answered.
+// primaryFailed ends a request, and the connection unless the primary has answered, or the proxy in its place.
 func (c *conn) primaryFailed(err error) error {
+	if errors.As(err, new(refusal)) {
+		return err
+	}
 	if refused := answered(err); refused != nil {
 		return c.answer(refused)
 	}

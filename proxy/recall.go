@@ -130,40 +130,44 @@ func keepsMaking(l *link, r *request) kept {
 	return kept{payload: []byte{mysql.COM_STMT_PREPARE, 0, 0, 0, 0}, stmt: r.making}
 }
 
-// recall makes the primary know what a request asks there about a statement that ran on the replica.
+// recall makes the primary know what a request asks there about a statement that ran on a replica. What nobody knows any more
+// is refused.
 func (c *conn) recall(r *request) error {
-	l := c.replica
-	if l == nil || l.dead {
-		return nil
-	}
-	anything := r.asksAnything()
-	warnings := (anything || r.class.UsesWarnings) && c.warned == l
+	l := c.primary
+	anything, previous, rows, warned := r.asksAnything(), c.previous.away(), c.rows.away(), c.warned.away()
+	warnings := (anything || r.class.UsesWarnings) && warned
 	switch {
-	case c.kept.payload != nil && c.warned == l &&
-		(warnings || addsWarnings(c.primary, r) || leavesPerhaps(c.primary, r) || outdates(c.primary, r)):
+	case warnings && c.forgotten(r):
+		return refusal{errForgotten}
+	case c.kept.payload != nil && warned && (warnings || addsWarnings(l, r) || leavesPerhaps(l, r) || outdates(l, r)):
 		return c.runKept()
-	case warnings, (anything || r.class.UsesRowCount) && c.previous == l,
-		(anything || r.class.Effects.Has(router.UsesFoundRows) || findsPerhaps(r) && !c.passesOn(r)) && c.rows == l:
+	case warnings, (anything || r.class.UsesRowCount) && previous,
+		(anything || r.class.Effects.Has(router.UsesFoundRows) || findsPerhaps(r) && !c.passesOn(r)) && rows:
 		if err := c.keepWarnings(r); err != nil {
 			return err
 		}
-		return c.findAgain()
-	case c.warned == l && c.primary.warned && addsWarnings(c.primary, r):
-		c.primary.queue(appendQuery(nil, c.primary.Capabilities, forgetsWarnings(c.primary.MariaDB)))
-		c.primary.warned = false
-	case r.class.UsesWarnings && r.class.Reason == router.ReasonPrevious && c.previous == l && l.MariaDB:
-		c.primary.queue(c.countsAsQuery()) // GET DIAGNOSTICS leaves ROW_COUNT() alone
-	case r.class.Effects.Has(router.Calls) && c.previous == l && !l.MariaDB:
-		c.primary.queue([]byte{mysql.COM_PING}) // a routine that changes nothing tells how many rows the statement before has changed
+		return c.findAgain(r)
+	case warned && l.warned && addsWarnings(l, r):
+		l.queue(appendQuery(nil, l.Capabilities, forgetsWarnings(l.MariaDB)))
+		l.warned = false
+	case r.class.UsesWarnings && r.class.Reason == router.ReasonPrevious && previous && l.MariaDB:
+		l.queue(c.countsAsQuery()) // GET DIAGNOSTICS leaves ROW_COUNT() alone
+	case r.class.Effects.Has(router.Calls) && previous && !l.MariaDB:
+		l.queue([]byte{mysql.COM_PING}) // a routine that changes nothing tells how many rows the statement before has changed
 	default:
 		c.findSome(r)
 	}
 	return nil
 }
 
+// forgotten reports whether a request asks for warnings that nobody knows any more.
+func (c *conn) forgotten(r *request) bool {
+	return c.warned.dead && c.warned.warned && c.kept.payload == nil && r.class.UsesWarnings && !r.class.Multi
+}
+
 // keepWarnings brings the warnings of a read on a replica to the primary, for a request there that leaves them alone.
 func (c *conn) keepWarnings(r *request) error {
-	if c.kept.payload == nil || c.warned != c.replica || !c.primary.MariaDB || !leavesWarnings(r.class) {
+	if c.kept.payload == nil || !c.warned.away() || !c.primary.MariaDB || !leavesWarnings(r.class) {
 		return nil
 	}
 	rows := c.rows
@@ -182,7 +186,7 @@ func (c *conn) tellBehindWarnings(l *link) (stays bool, err error) {
 	})
 	switch {
 	case err != nil:
-		c.dropReplica() // what was asked for is gone with it
+		c.dropReplica()
 		return false, nil
 	case warned && c.kept.payload == nil: // there were none
 		l.queue(appendQuery(nil, l.Capabilities, forgetsWarnings(l.MariaDB)))
@@ -209,7 +213,7 @@ const setsNothing = "SET @@SESSION.sql_warnings=@@SESSION.sql_warnings"
 
 // runKept runs the statement that is kept on the primary.
 func (c *conn) runKept() error {
-	payload := c.kept.payload
+	payload, ran := c.kept.payload, c.warned
 	if st := c.kept.stmt; st != nil {
 		again := request{command: command{code: payload[0], head: mysqlwire.AppendPacket(nil, 0, payload)}, stmt: st}
 		if err := c.bind(c.primary, &again); err != nil {
@@ -239,7 +243,7 @@ func (c *conn) runKept() error {
 		return nil
 	}
 	c.previous = c.primary
-	if c.rows == c.replica {
+	if c.rows == ran {
 		c.rows = c.primary
 	}
 	return nil

@@ -3,6 +3,7 @@ package proxy
 import (
 	"context"
 	"errors"
+	"math"
 	"time"
 
 	"github.com/stickyproxy/stickyproxy/backend"
@@ -29,7 +30,7 @@ func (c *conn) onReplica(r *request, snap *backend.Snapshot, i int) error {
 	l.id = snap.Replicas[i].ID
 	if l.version != c.state.version {
 		if err := c.bringUpToDate(l); err != nil {
-			c.dropReplica()
+			c.leaveReplica()
 			return elsewhere{err: err}
 		}
 	}
@@ -60,6 +61,7 @@ func (c *conn) bringUpToDate(l *link) error {
 		ctx, cancel := c.connectTimeout()
 		defer cancel()
 		if err := l.Reset(ctx); err != nil {
+			l.dead = true // answers may be outstanding, whatever the error is
 			return err
 		}
 		l.resets, l.moded = c.state.resets, false
@@ -78,8 +80,8 @@ func (c *conn) replicaFailed(server *backend.Server, err error) {
 	}
 }
 
-// replicaConnectTimeout bounds the opening of a connection to a replica: the primary can answer, too.
-const replicaConnectTimeout = 2 * time.Second
+// replicaTimeout bounds the opening of a connection to a replica, and the last question to one: the primary can answer, too.
+const replicaTimeout = 2 * time.Second
 
 // useReplica makes c.replica a connection to this incarnation of a server.
 func (c *conn) useReplica(server *backend.Server, incarnation string) error {
@@ -87,9 +89,9 @@ func (c *conn) useReplica(server *backend.Server, incarnation string) error {
 		if l.is(server, incarnation) && (c.request.start.Sub(l.used) < idleCheck || l.Alive()) {
 			return nil
 		}
-		c.dropReplica()
+		c.leaveReplica()
 	}
-	ctx, cancel := context.WithTimeout(c.srv.ctx, min(c.srv.o.ConnectTimeout, replicaConnectTimeout))
+	ctx, cancel := context.WithTimeout(c.srv.ctx, min(c.srv.o.ConnectTimeout, replicaTimeout))
 	defer cancel()
 	login := c.login
 	login.Schema = c.state.schema
@@ -114,17 +116,43 @@ func (c *conn) useReplica(server *backend.Server, incarnation string) error {
 
 // dropReplica ends the connection to the replica. Another one is opened when a read needs it.
 func (c *conn) dropReplica() {
-	if c.previous == c.replica {
-		c.previous = nil
-	}
-	if c.rows == c.replica {
-		c.rows = nil
-	}
-	if c.warned == c.replica {
-		c.warned = nil
-	}
 	c.statements.forget(c.replica)
 	c.replica.close()
 	c.replica = nil
 	c.snapshot.end()
+}
+
+// leaveReplica is dropReplica for one that may be in order, and that may have to say how many rows it has found: where the
+// request at hand finds none, because it fails or begins a transaction, FOUND_ROWS() stays about what was found there.
+func (c *conn) leaveReplica() {
+	l := c.replica
+	if c.rows != l || l.dead {
+		c.dropReplica()
+		return
+	}
+	c.request.left = l
+	c.statements.forget(l)
+	c.replica = nil
+	c.snapshot.end()
+}
+
+// closeLeft ends the connection to the replica that the request has left, behind the client's answer.
+func (c *conn) closeLeft() {
+	l := c.request.left
+	if l == nil {
+		return
+	}
+	if c.rows == l {
+		c.lastWords(l)
+	}
+	l.close()
+	c.request.left = nil
+}
+
+// lastWords has a replica say what FOUND_ROWS() tells there.
+func (c *conn) lastWords(l *link) {
+	ctx, cancel := context.WithTimeout(c.srv.ctx, min(c.srv.o.ConnectTimeout, replicaTimeout))
+	defer cancel()
+	n, known, _ := howMany(ctx, l) // a replica that fails now tells no number
+	l.found, l.said = uint32(n), known && n <= math.MaxUint32
 }

@@ -87,8 +87,8 @@ func (c *conn) asksPrimary(r *request) bool {
 	if r.class.Writes || r.class.Multi || r.class.Effects.Any(opaque) {
 		return false
 	}
-	return r.class.Effects.Has(router.UsesFoundRows) && c.rows == c.primary || r.class.UsesRowCount && c.previous == c.primary ||
-		r.class.UsesWarnings && c.warned == c.primary
+	return r.class.Effects.Has(router.UsesFoundRows) && c.answers(c.rows) == c.primary ||
+		r.class.UsesRowCount && c.answers(c.previous) == c.primary || r.class.UsesWarnings && c.answers(c.warned) == c.primary
 }
 
 // usesVariables reports whether a request uses user variables, or prepares what does.
