@@ -7,6 +7,7 @@ import (
 	"time"
 
 	gomysql "github.com/go-mysql-org/go-mysql/mysql"
+	"github.com/go-sql-driver/mysql"
 
 	"github.com/stickyproxy/stickyproxy/backend"
 	"github.com/stickyproxy/stickyproxy/internal/mysqltest"
@@ -166,6 +167,39 @@ func TestReplicaKilledBeforeTheFirstByte(t *testing.T) {
 				untilRan(t, c, ran{true, router.ReasonRead})
 				p.waitFresh()
 			})
+		}
+	})
+}
+
+// What is asked about a read whose replica is killed then is answered by the primary, and what nobody knows is an error.
+func TestReplicaKilledBeforeQuestions(t *testing.T) {
+	clustertest.EachEngine(t, func(t *testing.T, e mysqltest.Engine) {
+		p := transactionRig(t, e)
+		warned, found := p.connect(), p.connect()
+		if got, where := warned.text("SELECT CAST('1x' AS SIGNED) FROM t WHERE id = 1"); got != "1" || !where.replica {
+			t.Fatalf("got %s from %v", got, where)
+		}
+		found.wants(readT, "1", true)
+		for _, r := range p.cluster.Replicas {
+			r.Kill()
+		}
+		rows, err := warned.QueryContext(p.ctx, "SHOW WARNINGS")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var level, text string
+		var code int
+		if !rows.Next() || rows.Scan(&level, &code, &text) != nil || code != gomysql.ER_TRUNCATED_WRONG_VALUE || rows.Close() != nil {
+			t.Errorf("SHOW WARNINGS: %s %d %s, %v", level, code, text, rows.Err())
+		}
+		_, err = found.ExecContext(p.ctx, "SELECT FOUND_ROWS()")
+		if refused := new(mysql.MySQLError); !errors.As(err, &refused) || refused.Number != gomysql.ER_UNKNOWN_ERROR {
+			t.Errorf("SELECT FOUND_ROWS(): %v, want error 1105", err)
+		}
+		p.last()
+		found.wants(readT, "1", false)
+		if got, _ := found.text("SELECT FOUND_ROWS()"); got != "1" {
+			t.Errorf("FOUND_ROWS() behind a read on the primary: %s", got)
 		}
 	})
 }
