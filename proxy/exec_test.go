@@ -226,19 +226,22 @@ func TestDemotedPrimaryIsNotUsed(t *testing.T) {
 
 // A connection to the primary that timed out while reads went elsewhere is replaced, if nothing was lost with it.
 func TestIdlePrimaryIsReplaced(t *testing.T) {
+	const deletes = "DELETE FROM t"
 	for _, tt := range []struct {
 		name    string
 		before  string
 		ok      fakeserver.OK
+		next    string
 		replace bool
 	}{
-		{"nothing on it", "SET time_zone = 'UTC'", fakeserver.OK{Track: []fakeserver.Track{fakeserver.TrackVariable("time_zone", "UTC")}}, true},
-		{"user variable", "SET @a = 1", fakeserver.OK{}, false},
-		{"insert id", "INSERT INTO t VALUES ()", fakeserver.OK{InsertID: 3}, false},
-		{"transaction", "BEGIN", fakeserver.OK{Status: inTransaction}, false},
-		{"next transaction", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", fakeserver.OK{}, false},
-		{"autocommit off", "SET autocommit = 0", fakeserver.OK{Status: uint16(0x0400)}, false},
-		{"a change without a name", "SELECT 1 INTO @x", fakeserver.OK{Track: []fakeserver.Track{fakeserver.TrackStateChange()}}, false},
+		{"nothing on it", "SET time_zone = 'UTC'", fakeserver.OK{Track: []fakeserver.Track{fakeserver.TrackVariable("time_zone", "UTC")}}, deletes, true},
+		{"user variable", "SET @a = 1", fakeserver.OK{}, deletes, false},
+		{"insert id", "INSERT INTO t VALUES ()", fakeserver.OK{InsertID: 3}, deletes, false},
+		{"how many rows were changed", "UPDATE t SET a = 1", fakeserver.OK{AffectedRows: 1}, "SELECT ROW_COUNT()", false},
+		{"transaction", "BEGIN", fakeserver.OK{Status: inTransaction}, deletes, false},
+		{"next transaction", "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE", fakeserver.OK{}, deletes, false},
+		{"autocommit off", "SET autocommit = 0", fakeserver.OK{Status: uint16(0x0400)}, deletes, false},
+		{"a change without a name", "SELECT 1 INTO @x", fakeserver.OK{Track: []fakeserver.Track{fakeserver.TrackStateChange()}}, deletes, false},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := startRig(t, rigOptions{replicas: 1})
@@ -251,12 +254,12 @@ func TestIdlePrimaryIsReplaced(t *testing.T) {
 			}
 			<-closed
 			r.clock.advance(2 * time.Second)
-			got := c.query("DELETE FROM t")
+			got := c.query(tt.next)
 			if replaced := got.err == nil && got.lost == nil; replaced != tt.replace {
 				t.Fatalf("got %v", got)
 			}
 			if tt.replace {
-				r.primary.wantSent(tt.before, "SET @@SESSION.time_zone='UTC'", "DELETE FROM t")
+				r.primary.wantSent(tt.before, "SET @@SESSION.time_zone='UTC'", tt.next)
 			}
 		})
 	}
