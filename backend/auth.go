@@ -7,9 +7,11 @@ import (
 	"github.com/stickyproxy/stickyproxy/mysqlwire"
 )
 
-// errNotSecure says that a server wants a password as it is, on a connection that others can listen to.
-var errNotSecure = &AccountError{Why: "needs the password in clear (mysql_clear_password), which stickyproxy sends only over " +
-	"TLS or a unix socket; connect to it with TLS, or set tls.mode of the server to required"}
+// errNotSecure says that a server wants a password as it is, or in a form that hides nothing, on a connection that others can
+// listen to.
+var errNotSecure = &AccountError{Why: "needs the password in clear (mysql_clear_password), or hardly hidden " +
+	"(mysql_old_password), which stickyproxy sends only over TLS or a unix socket; connect to it with TLS, or set tls.mode " +
+	"of the server to required"}
 
 // AccountError says that an account of the server cannot log in through anybody but its own client, whatever the
 // password is.
@@ -49,7 +51,7 @@ func (d *dialogue) refused(e *mysqlwire.Error) error {
 func canAnswer(plugin string) bool {
 	switch plugin {
 	case mysqlwire.PluginNative, mysqlwire.PluginCachingSHA2, mysqlwire.PluginSHA256, mysqlwire.PluginClear,
-		mysqlwire.PluginEd25519, mysqlwire.PluginParsec:
+		mysqlwire.PluginEd25519, mysqlwire.PluginParsec, mysqlwire.PluginOld:
 		return true
 	}
 	return false
@@ -69,6 +71,11 @@ func (d *dialogue) firstAnswer() ([]byte, error) {
 		return mysqlwire.SignEd25519(d.salt, d.login.Password)
 	case mysqlwire.PluginParsec:
 		return nil, nil // it asks how the key is derived
+	case mysqlwire.PluginOld:
+		if !d.secure && d.login.Password != "" {
+			return nil, errNotSecure
+		}
+		return mysqlwire.ScrambleOld(d.salt, d.login.Password)
 	case mysqlwire.PluginSHA256:
 		if d.overTLS() || d.login.Password == "" {
 			return d.clearPassword()

@@ -220,7 +220,10 @@ func (d *dialogue) goOn(p []byte) error {
 	if err != nil {
 		return err
 	}
-	d.plugin, d.salt, d.unknown = sw.Plugin, sw.Salt, ""
+	d.plugin, d.unknown = sw.Plugin, ""
+	if len(p) > 1 { // else it is the one of the greeting
+		d.salt = sw.Salt
+	}
 	if !canAnswer(d.plugin) {
 		return d.leave()
 	}

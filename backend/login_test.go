@@ -166,6 +166,20 @@ func authRows() []authRow {
 			c.send([]byte("\x01P\xffsome salt"))
 			return c.recv() != nil
 		}},
+		{name: "switch to old over TLS", plugin: mysqlwire.PluginCachingSHA2, tls: true, serve: func(c *fakeConn, _ *rsa.PrivateKey) bool {
+			salt := []byte("ABCDEFGHIJKLMNOPQRST")
+			want, err := mysqlwire.ScrambleOld(salt, testPassword)
+			return err == nil && bytes.Equal(switchTo(c, mysqlwire.PluginOld, salt), want)
+		}},
+		{name: "short switch to old over TLS", plugin: mysqlwire.PluginNative, tls: true, serve: func(c *fakeConn, _ *rsa.PrivateKey) bool {
+			c.send([]byte{0xFE})
+			want, err := mysqlwire.ScrambleOld(testSalt, testPassword)
+			return err == nil && bytes.Equal(c.recv(), want)
+		}},
+		{name: "old", plugin: mysqlwire.PluginNative, fails: true, serve: func(c *fakeConn, _ *rsa.PrivateKey) bool {
+			c.send([]byte{0xFE})
+			return c.recv() != nil
+		}},
 		{name: "clear over TLS", plugin: mysqlwire.PluginNative, tls: true, serve: func(c *fakeConn, _ *rsa.PrivateKey) bool {
 			return isClear(switchTo(c, mysqlwire.PluginClear, nil))
 		}},

@@ -61,6 +61,7 @@ func TestLoginPlugins(t *testing.T) {
 		t.Run("operating system", func(t *testing.T) { loginByOwnSocket(t, c) })
 		t.Run("TLS", func(t *testing.T) { loginRequiresTLS(t, c, own) })
 		if e == mysqltest.MariaDB {
+			t.Run("old password", func(t *testing.T) { loginByOldPassword(t, c) })
 			t.Run("PROXY protocol", func(t *testing.T) { loginBehindLoadBalancer(t, c) })
 		}
 	})
@@ -143,6 +144,31 @@ func loginNeedsClient(t *testing.T, c *mysqltest.Cluster) {
 	_, _, refused := p.attempt(p.addr, loginAccount("by_pam"), loginCaps, "")
 	if refused == nil || refused.Code != 1251 || !strings.Contains(refused.Message, "'dialog'") || strings.Contains(refused.Message, "127.0.0.1") {
 		t.Errorf("got %v", refused)
+	}
+}
+
+// An account with the plugin of MySQL before 4.1 logs in where nobody listens to what the proxy says to the server.
+func loginByOldPassword(t *testing.T, c *mysqltest.Cluster) {
+	overSocket := startRig(t, c, func(s *setup) { s.fleet.Primary.Address = "unix:" + c.Primary.Socket() })
+	overTCP := startRig(t, c)
+	overTCP.root("SET GLOBAL secure_auth = 0")
+	t.Cleanup(func() {
+		if _, err := c.Primary.Exec(context.Background(), "SET GLOBAL secure_auth = 1"); err != nil {
+			t.Error(err)
+		}
+	})
+	overTCP.accounts("CREATE USER by_old IDENTIFIED VIA mysql_old_password USING PASSWORD(PW)")
+	overSocket.mustEnter(loginAccount("by_old"))
+	if got := overSocket.mustEnter(loginAccount("by_old")); got != fastLogin {
+		t.Errorf("the second login took %d packets, want %d", got, fastLogin)
+	}
+	_, _, refused := overSocket.attempt(overSocket.addr, mysqltest.Account{User: "by_old", Password: "wrong"}, loginCaps, "")
+	if refused == nil || refused.Code != 1045 {
+		t.Errorf("got %v, want error 1045", refused)
+	}
+	_, _, refused = overTCP.attempt(overTCP.addr, loginAccount("by_old"), loginCaps, "")
+	if refused == nil || refused.Code != 1251 || !strings.Contains(refused.Message, "mysql_old_password") {
+		t.Errorf("got %v, want error 1251", refused)
 	}
 }
 

@@ -27,6 +27,7 @@ const (
 	PluginClear       = mysql.AUTH_CLEAR_PASSWORD        // the password itself
 	PluginEd25519     = mysql.AUTH_MARIADB_ED25519       // a signature of the salt, MariaDB
 	PluginParsec      = "parsec"                         // the same, by a key that is derived slowly; MariaDB from 11.6 on
+	PluginOld         = "mysql_old_password"             // that of MySQL before 4.1, which MariaDB still has
 )
 
 // Bytes of the caching_sha2_password and sha256_password dialogues.

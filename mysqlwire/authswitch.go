@@ -21,12 +21,17 @@ func (s *AuthSwitch) Append(dst []byte) []byte {
 // IsAuthSwitch says whether a payload, received in answer to a login request, is an AuthSwitch.
 func IsAuthSwitch(payload []byte) bool { return len(payload) > 0 && payload[0] == headerSwitch }
 
-// ParseAuthSwitch reads the payload. One that has nothing but its first byte is the request for the password hash of
-// MySQL before 4.1, which nobody should answer: an error. A NUL ends a salt of SaltSize bytes and no other: MariaDB's
+// ParseAuthSwitch reads the payload. One that has nothing but its first byte asks for PluginOld, with the salt that was sent
+// before
+// (https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_old_auth_switch_request.html);
+// its Salt is nil. A NUL ends a salt of SaltSize bytes and no other: MariaDB's
 // ed25519 and parsec have 32 bytes of any value, and nothing behind them. The result does not refer to payload.
 func ParseAuthSwitch(payload []byte) (AuthSwitch, error) {
-	if len(payload) < 2 || payload[0] != headerSwitch {
+	if !IsAuthSwitch(payload) {
 		return AuthSwitch{}, errHandshake
+	}
+	if len(payload) == 1 {
+		return AuthSwitch{Plugin: PluginOld}, nil
 	}
 	c := cursor{b: payload[1:]}
 	s := AuthSwitch{Plugin: c.tailText(), Salt: bytes.Clone(c.b)}

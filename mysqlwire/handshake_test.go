@@ -186,8 +186,8 @@ func TestAuthSwitch(t *testing.T) {
 			t.Errorf("got %+v %v", got, err)
 		}
 	}
-	if _, err := ParseAuthSwitch([]byte{headerSwitch}); err == nil {
-		t.Error("the request for a password hash of MySQL before 4.1 was taken for one that can be answered")
+	if got, err := ParseAuthSwitch([]byte{headerSwitch}); err != nil || got.Plugin != PluginOld || got.Salt != nil {
+		t.Errorf("the request for the way of MySQL before 4.1: got %+v %v", got, err)
 	}
 	if data, ok := ParseAuthMore(AppendAuthMore(nil, FullAuth)); !ok || !bytes.Equal(data, []byte{FullAuth}) {
 		t.Errorf("got %v %v", data, ok)
