@@ -202,7 +202,7 @@ func TestAllReplicasAreTried(t *testing.T) {
 	}
 }
 
-// A read-only primary that follows somebody is not used, and the connection goes on.
+// A read-only primary that follows somebody is not used, and the connection goes on. What it is can be looked at, and changed.
 func TestDemotedPrimaryIsNotUsed(t *testing.T) {
 	r := startRig(t, rigOptions{replicas: 1})
 	c := r.connect()
@@ -219,6 +219,12 @@ func TestDemotedPrimaryIsNotUsed(t *testing.T) {
 		t.Errorf("KILL: got %v", got)
 	}
 	other.from(r.replicas[0], "SELECT a FROM t") // nobody has allowed that KILL
+	c.fails("SET @a = 1", mysql.ER_OPTION_PREVENTS_STATEMENT)
+	r.primary.wantSent()
+	c.ok("USE app")
+	c.from(r.primary, "SHOW REPLICA STATUS")
+	c.ok("SET GLOBAL read_only = 0")
+	r.primary.wantSent("USE app", "SHOW REPLICA STATUS", "SET GLOBAL read_only = 0")
 	r.fleet.change(func(s *backend.Snapshot) { s.PrimaryDemoted = false })
 	c.ok("INSERT INTO t VALUES (1)")
 	r.primary.wantSent("INSERT INTO t VALUES (1)")

@@ -22,7 +22,7 @@ func (c *conn) onPrimary(r *request) (*link, error) {
 // answered, or there is an error.
 func (c *conn) readyPrimary(r *request) (ready bool, err error) {
 	r.movable = false
-	if refusal := c.noPrimary(); refusal != nil {
+	if refusal := c.noPrimary(); refusal != nil && !aboutServer(r.class) {
 		return false, c.answer(refusal)
 	}
 	c.revivePrimary()
@@ -63,6 +63,18 @@ func (c *conn) revivePrimary() {
 	c.primary = newLink(b, false, c.state.version)
 	c.primary.version-- // it has to be told the state
 	c.threadIs(c.primary.ThreadID)
+}
+
+// aboutServer reports whether a statement is about the server at the primary's address, whatever its role is, and about no
+// data: what its variables are, and to set them for all. So whoever has made a primary read-only can undo that.
+func aboutServer(st router.Statement) bool {
+	switch {
+	case st.Multi:
+		return false
+	case st.Reason == router.ReasonServerState:
+		return true
+	}
+	return st.Reason == router.ReasonSet && st.Effects == router.SetsGlobal || st.Effects == router.SetsSchema
 }
 
 // noPrimary returns why the configured primary must not be used, if that is known.
