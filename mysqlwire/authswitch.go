@@ -21,11 +21,10 @@ func (s *AuthSwitch) Append(dst []byte) []byte {
 // IsAuthSwitch says whether a payload, received in answer to a login request, is an AuthSwitch.
 func IsAuthSwitch(payload []byte) bool { return len(payload) > 0 && payload[0] == headerSwitch }
 
-// ParseAuthSwitch reads the payload. One that has nothing but its first byte asks for PluginOld, with the salt that was sent
-// before
-// (https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_old_auth_switch_request.html);
-// its Salt is nil. A NUL ends a salt of SaltSize bytes and no other: MariaDB's
-// ed25519 and parsec have 32 bytes of any value, and nothing behind them. The result does not refer to payload.
+// ParseAuthSwitch reads the payload. One that has nothing but its first byte asks for PluginOld, with the salt of the
+// greeting, and the result has none. A NUL ends a salt of SaltSize bytes and no other: MariaDB's ed25519 and parsec have 32
+// bytes of any value, and nothing behind them. The result does not refer to payload.
+// https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase_packets_protocol_old_auth_switch_request.html
 func ParseAuthSwitch(payload []byte) (AuthSwitch, error) {
 	if !IsAuthSwitch(payload) {
 		return AuthSwitch{}, errHandshake

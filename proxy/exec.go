@@ -194,27 +194,6 @@ func (c *conn) follow(r *request) (*link, error) {
 	return l, err
 }
 
-// about is who answers a statement of Kind Previous, nil if it is of another kind.
-func (c *conn) about(r *request) *link {
-	switch {
-	case r.class.Kind != router.Previous:
-		return nil
-	case r.class.Effects.Has(router.UsesFoundRows):
-		return c.answers(c.rows)
-	case r.class.UsesRowCount:
-		return c.answers(c.previous)
-	}
-	return c.answers(c.warned)
-}
-
-// answers is who answers what is asked about a statement that ran on l. For a replica that is gone, the primary does: see recall.
-func (c *conn) answers(l *link) *link {
-	if l.away() && l != c.replica {
-		return c.primary
-	}
-	return l
-}
-
 // readable reports whether a statement that also reads tables could do that on the replica at hand.
 func (c *conn) readable(r *request) bool {
 	kind := r.class.Kind

@@ -130,6 +130,27 @@ func keepsMaking(l *link, r *request) kept {
 	return kept{payload: []byte{mysql.COM_STMT_PREPARE, 0, 0, 0, 0}, stmt: r.making}
 }
 
+// about is who answers a statement of Kind Previous, nil if it is of another kind.
+func (c *conn) about(r *request) *link {
+	switch {
+	case r.class.Kind != router.Previous:
+		return nil
+	case r.class.Effects.Has(router.UsesFoundRows):
+		return c.answers(c.rows)
+	case r.class.UsesRowCount:
+		return c.answers(c.previous)
+	}
+	return c.answers(c.warned)
+}
+
+// answers is who answers what is asked about a statement that ran on l. For a replica that is gone, the primary does: see recall.
+func (c *conn) answers(l *link) *link {
+	if l.away() && l != c.replica {
+		return c.primary
+	}
+	return l
+}
+
 // recall makes the primary know what a request asks there about a statement that ran on a replica. What nobody knows any more
 // is refused.
 func (c *conn) recall(r *request) error {

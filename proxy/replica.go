@@ -116,24 +116,26 @@ func (c *conn) useReplica(server *backend.Server, incarnation string) error {
 
 // dropReplica ends the connection to the replica. Another one is opened when a read needs it.
 func (c *conn) dropReplica() {
-	c.statements.forget(c.replica)
-	c.replica.close()
+	c.detachReplica().close()
+}
+
+// detachReplica is dropReplica that leaves the connection open.
+func (c *conn) detachReplica() *link {
+	l := c.replica
+	c.statements.forget(l)
 	c.replica = nil
 	c.snapshot.end()
+	return l
 }
 
 // leaveReplica is dropReplica for one that may be in order, and that may have to say how many rows it has found: where the
 // request at hand finds none, because it fails or begins a transaction, FOUND_ROWS() stays about what was found there.
 func (c *conn) leaveReplica() {
-	l := c.replica
-	if c.rows != l || l.dead {
+	if c.rows != c.replica || c.replica.dead {
 		c.dropReplica()
 		return
 	}
-	c.request.left = l
-	c.statements.forget(l)
-	c.replica = nil
-	c.snapshot.end()
+	c.request.left = c.detachReplica()
 }
 
 // closeLeft ends the connection to the replica that the request has left, behind the client's answer.
