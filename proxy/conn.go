@@ -38,6 +38,7 @@ type conn struct {
 	warned    *link  // where the last statement ran that the server's warnings are about, likewise
 	warnings  uint16 // of the previous statement, unless it failed
 	counted   bool   // ROW_COUNT() of the previous statement is not 0
+	affected  bool   // but above 0: it has changed rows
 	unmatched bool   // rows, or it is the primary, where an UPDATE has matched nothing since: see found.go
 	kept      kept
 
@@ -98,6 +99,7 @@ type request struct {
 	columns  int              // of those
 	warnings uint16           // how many the server counted
 	counted  bool             // ROW_COUNT() behind it is not 0, if it did not fail
+	affected bool             // but above 0: it has changed rows
 	warned   bool             // it did, for any part of the text
 	matched  bool             // it is an UPDATE, and has matched rows
 	some     bool             // it has returned at least one row, if it is one query

@@ -33,9 +33,13 @@ func findsPerhaps(r *request) bool {
 
 // passesOn reports whether a request may tell of the statement before it on the primary, for which nothing may run between the
 // two: on MySQL, a CALL that changes no rows tells how many that has changed, and on MariaDB what calls something leaves alone
-// the warnings of that. This counts for more than what was found.
+// the warnings of that; and what may ask anything rather asks how many rows a write has changed. This counts for more than what
+// was found.
 func (c *conn) passesOn(r *request) bool {
-	if c.primary.MariaDB {
+	switch {
+	case r.asksAnything():
+		return c.previous == c.primary && c.affected
+	case c.primary.MariaDB:
 		return c.warned == c.primary && c.primary.warned && (addsWarnings(c.primary, r) || leavesPerhaps(c.primary, r))
 	}
 	return r.class.Effects.Has(router.Calls) && c.previous == c.primary && c.counted
@@ -153,7 +157,7 @@ func (c *conn) findAgain(r *request) error {
 		}
 		return nil
 	}
-	if !c.counted && (c.previous == from || c.previous.away()) {
+	if !c.counted && c.previous != nil {
 		c.primary.queue(appendQuery(nil, c.primary.Capabilities, setsNothing)) // for ROW_COUNT()
 	}
 	c.primary.warned = n > maxPlain || c.primary.MariaDB && c.primary.warned && c.warned == c.primary

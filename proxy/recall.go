@@ -22,6 +22,9 @@ type kept struct {
 	stmt    *statement
 }
 
+// makes reports whether the warnings are those of a statement that was prepared.
+func (k *kept) makes() bool { return len(k.payload) > 0 && k.payload[0] == mysql.COM_STMT_PREPARE }
+
 // diagnostics notes where what a request leaves for others to ask about is: how many rows it changed or found, and its
 // warnings.
 func (c *conn) diagnostics(l *link, r *request) {
@@ -34,13 +37,13 @@ func (c *conn) diagnostics(l *link, r *request) {
 		c.warnings = r.warnings // other commands leave alone what SHOW WARNINGS answers
 	}
 	if failed || r.counts() {
-		c.previous, c.counted = l, failed || r.counted
+		c.previous, c.counted, c.affected = l, failed || r.counted, !failed && r.affected
 	}
 	if !failed && clearsWarnings(l, r) {
 		c.warned, c.warnings, c.kept, l.warned = l, r.warnings, keepsMaking(l, r), r.warnings > 0 || r.code == mysql.COM_FIELD_LIST
 	}
 	if (ran || failed) && !(l.MariaDB && !failed && !r.warned && leavesWarnings(r.class)) {
-		c.warned, l.warned = l, failed || r.warned || l.warned && r.class.UsesWarnings
+		c.warned, l.warned = l, failed || r.warned || l.warned && (r.class.UsesWarnings || l.MariaDB && r.asksAnything())
 		c.keep(l, r)
 	}
 	if ran {
@@ -157,13 +160,21 @@ func (c *conn) recall(r *request) error {
 	l := c.primary
 	anything, previous, rows, warned := r.asksAnything(), c.previous.away(), c.rows.away(), c.warned.away()
 	warnings := (anything || r.class.UsesWarnings) && warned
+	counts := (anything || r.class.UsesRowCount) && previous ||
+		(r.class.Effects.Has(router.UsesFoundRows) || (anything || findsPerhaps(r)) && !c.passesOn(r)) && rows
 	switch {
 	case warnings && c.forgotten(r):
 		return refusal{errForgotten}
 	case c.kept.payload != nil && warned && (warnings || addsWarnings(l, r) || leavesPerhaps(l, r) || outdates(l, r)):
+		if counts && c.kept.makes() { // of which what is counted does not tell
+			kept, warned := c.kept, c.warned
+			if err := c.findAgain(r); err != nil {
+				return err
+			}
+			c.kept, c.warned = kept, warned
+		}
 		return c.runKept()
-	case warnings, (anything || r.class.UsesRowCount) && previous,
-		(anything || r.class.Effects.Has(router.UsesFoundRows) || findsPerhaps(r) && !c.passesOn(r)) && rows:
+	case warnings, counts:
 		if err := c.keepWarnings(r); err != nil {
 			return err
 		}
@@ -245,7 +256,7 @@ func (c *conn) runKept() error {
 			payload = again.instead[mysqlwire.HeaderSize:]
 		}
 	}
-	made := payload[0] == mysql.COM_STMT_PREPARE // and that is all
+	made := c.kept.makes() // and that is all
 	if !made {
 		c.primary.queue(payload)
 	}

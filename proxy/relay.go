@@ -131,7 +131,9 @@ func (x *relay) ended(event mysqlwire.Event, packet []byte) error {
 		x.untold(&ok)
 		maskEOF(packet)
 	}
-	x.r.warnings, x.r.warned, x.r.counted = ok.Warnings, x.r.warned || ok.Warnings > 0, end || ok.AffectedRows > 0
+	x.r.warnings, x.r.warned = ok.Warnings, x.r.warned || ok.Warnings > 0
+	x.r.affected = ok.AffectedRows > 0
+	x.r.counted = end || x.r.affected
 	x.r.matched = x.r.class.Finds == router.FindsMatches && matchedRows(&ok)
 	if x.tellsWarnings() {
 		ok.Warnings = x.c.warnings
