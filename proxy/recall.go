@@ -166,12 +166,8 @@ func (c *conn) recall(r *request) error {
 	case warnings && c.forgotten(r):
 		return refusal{errForgotten}
 	case c.kept.payload != nil && warned && (warnings || addsWarnings(l, r) || leavesPerhaps(l, r) || outdates(l, r)):
-		if counts && c.kept.makes() { // of which what is counted does not tell
-			kept, warned := c.kept, c.warned
-			if err := c.findAgain(r); err != nil {
-				return err
-			}
-			c.kept, c.warned = kept, warned
+		if counts && c.kept.makes() {
+			return c.findAndMakeAgain(r)
 		}
 		return c.runKept()
 	case warnings, counts:
@@ -242,6 +238,17 @@ func forgetsWarnings(mariaDB bool) string {
 
 // setsNothing sets a system variable to what it is.
 const setsNothing = "SET @@SESSION.sql_warnings=@@SESSION.sql_warnings"
+
+// findAndMakeAgain makes the primary know what was found, and then the warnings of a statement that was prepared since, which
+// says nothing of that.
+func (c *conn) findAndMakeAgain(r *request) error {
+	kept, warned := c.kept, c.warned
+	if err := c.findAgain(r); err != nil {
+		return err
+	}
+	c.kept, c.warned = kept, warned
+	return c.runKept()
+}
 
 // runKept runs the statement that is kept on the primary.
 func (c *conn) runKept() error {
