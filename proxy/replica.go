@@ -58,10 +58,7 @@ func (c *conn) bringUpToDate(l *link) error {
 		return errNoSchema
 	}
 	if l.resets != c.state.resets {
-		ctx, cancel := c.connectTimeout()
-		defer cancel()
-		if err := l.Reset(ctx); err != nil {
-			l.dead = true // answers may be outstanding, whatever the error is
+		if err := c.resetOn(l); err != nil {
 			return err
 		}
 		l.resets, l.moded = c.state.resets, false

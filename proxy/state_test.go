@@ -119,6 +119,24 @@ func TestResetOnAllServers(t *testing.T) {
 	r.replicas[0].wantSent("SET @@SESSION.time_zone='UTC'", "SELECT 1", "RESET", "SELECT 2")
 }
 
+// What was queued for a replica, and not sent because the request went elsewhere, does not outlive a reset.
+func TestResetBehindWhatIsQueued(t *testing.T) {
+	r := startRig(t, rigOptions{})
+	r.primary.on(answering(map[string]fakeserver.OK{"SET time_zone = 'UTC'": variable("time_zone", "UTC")}))
+	c := r.connectAs(usualClient, "a", "")
+	r.fleet.only(r.replicas[0].name)
+	id := c.prepare("SELECT a FROM t")
+	c.executes(r.replicas[0], execution(id, 0, ""))
+	c.ok("SET time_zone = 'UTC'")
+	r.fleet.only(r.replicas[1].name)
+	c.executes(r.primary, execution(id, 0, "")) // which prepares it in the state of then
+	if got := c.ask(mysql.COM_RESET_CONNECTION, ""); got.err != nil {
+		t.Fatal(got)
+	}
+	c.from(r.replicas[1], "SELECT 2")
+	r.replicas[1].wantSent("SET @@SESSION.time_zone='UTC'", "RESET", "SELECT 2")
+}
+
 // A primary that does not take a reset ends the client's connection: answers of it may be outstanding.
 func TestRefusedReset(t *testing.T) {
 	r := startRig(t, rigOptions{replicas: 1})

@@ -14,15 +14,30 @@ func (c *conn) reset(r *request) error {
 	if !r.whole() {
 		return clientError{errMalformed}
 	}
-	ctx, cancel := c.connectTimeout()
-	defer cancel()
 	c.statements.clear()
-	if err := c.primary.Reset(ctx); err != nil {
-		c.primary.dead = true // answers may be outstanding, whatever the error is
+	if err := c.resetOn(c.primary); err != nil {
 		return serverError{err}
 	}
 	c.afresh()
 	return c.okTelling(c.state.tracking.atFirst(""))
+}
+
+// resetOn has a server begin the session anew. What is still queued for it is of the session before, and goes first. After an
+// error the connection is dead.
+func (c *conn) resetOn(l *link) error {
+	if len(l.ahead) > 0 {
+		if err := c.consult(l, told); err != nil && answered(err) == nil {
+			l.dead = true
+			return err
+		}
+	}
+	ctx, cancel := c.connectTimeout()
+	defer cancel()
+	if err := l.Reset(ctx); err != nil {
+		l.dead = true // answers may be outstanding, whatever the error is
+		return err
+	}
+	return nil
 }
 
 // afresh notes that the session of the connection to the primary has begun anew, for the same user.
