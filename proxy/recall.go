@@ -43,7 +43,7 @@ func (c *conn) diagnostics(l *link, r *request) {
 		c.warned, c.warnings, c.kept, l.warned = l, r.warnings, keepsMaking(l, r), r.warnings > 0 || r.code == mysql.COM_FIELD_LIST
 	}
 	if (ran || failed) && !(l.MariaDB && !failed && !r.warned && leavesWarnings(r.class)) {
-		c.warned, l.warned = l, failed || r.warned || l.warned && (r.class.UsesWarnings || l.MariaDB && r.asksAnything())
+		c.warned, l.warned = l, failed || r.warned || l.warned && (r.class.UsesWarnings || l.MariaDB && (r.asksAnything() || addsWarnings(l, r)))
 		c.keep(l, r)
 	}
 	if ran {

@@ -34,7 +34,7 @@ var kinds = []kind{
 
 // moreKinds are kinds that are there for long runs only. Not all that they find is mended.
 var moreKinds = []kind{
-	{8, newerReads}, {3, conditions}, {4, charsets}, {4, otherVariables}, {3, preparedKinds}, {3, moreWrites}, {2, views}, {2, files}, {2, branches}, {2, flavoured}, {2, moreRoutines}, {4, intoVariables},
+	{8, newerReads}, {3, conditions}, {4, charsets}, {4, otherVariables}, {3, preparedKinds}, {3, moreWrites}, {2, views}, {2, files}, {2, branches}, {2, flavoured}, {2, moreRoutines}, {4, intoVariables}, {4, textsInVariables},
 }
 
 // kind is a kind of lines, and how often one of them is taken.
@@ -154,6 +154,10 @@ var (
 	intoVariables = []string{
 		"SET @x = FOUND_ROWS()", "SELECT FOUND_ROWS() INTO @x", "SET @x = ROW_COUNT()", "SELECT ROW_COUNT() INTO @y", "SET @x = @@warning_count", "SELECT @@error_count INTO @x", "SELECT @x, @y, FOUND_ROWS()", "SELECT @x := LAST_INSERT_ID()",
 		"DO LAST_INSERT_ID(N)", "SELECT LAST_INSERT_ID(N)", "SET @y = LAST_INSERT_ID(N)", "SELECT LAST_INSERT_ID(id) FROM f", "DO GET_LOCK('$schema', 0)", "SELECT GET_LOCK('$schema', 0) INTO @x", "SET @x = RELEASE_LOCK('$schema')", "SELECT v, @x := id FROM f WHERE id = N", "SELECT COUNT(*) INTO @y FROM w",
+	}
+	textsInVariables = []string{
+		"SET @text = 'SELECT ROW_COUNT()'", "SET @text = 'SELECT FOUND_ROWS()'", "SET @text = 'SHOW WARNINGS'", "SET @text = 'SELECT v FROM f WHERE id > N'", "SET @text = 'INSERT INTO w (v) VALUES (N)'", "SET @text = 'UPDATE f SET n = N WHERE id = N'",
+		"SET @text = 'SELECT CAST(''abc'' AS SIGNED)'", "SET @text = 'SET @x = N'", "PREPARE t FROM @text", "PREPARE t FROM @text", "PREPARE t FROM @text", "EXECUTE t", "EXECUTE t", "EXECUTE t", "EXECUTE t", "EXECUTE t", "EXECUTE IMMEDIATE @text", "EXECUTE IMMEDIATE @text",
 	}
 	views = []string{"CREATE OR REPLACE VIEW v2 AS SELECT id FROM f WHERE id < N", "SELECT * FROM v2 ORDER BY id", "DROP VIEW v2", "DROP VIEW IF EXISTS v2", "UPDATE v1 SET v = 'N' WHERE id = N", "SELECT * FROM v1 WHERE id = N", "CREATE OR REPLACE VIEW v2 AS SELECT CONNECTION_ID() > 0 AS c"}
 	files = []string{
