@@ -10,7 +10,7 @@
 //
 // [Server.Serve] accepts, and starts a goroutine that owns the client's connection and everything that belongs to it
 // until the end. It begins with the login ([Admission], login.go, authenticate.go), which yields the client's own
-// connection to the primary. Then conn.go loops: read a command (command.go), find out where it goes (exec.go), send
+// connection to the primary. Then conn.go loops: read a command (command.go, request.go), find out where it goes (exec.go), send
 // it on a connection to that server (link.go, replica.go), relay the response (relay.go, dialect.go), and, before its
 // last byte is written, learn from it (learn.go).
 //

@@ -91,24 +91,6 @@ func (c *conn) asksPrimary(r *request) bool {
 		r.class.UsesRowCount && c.answers(c.previous) == c.primary || r.class.UsesWarnings && c.answers(c.warned) == c.primary
 }
 
-// usesVariables reports whether a request uses user variables, or prepares what does.
-func (r *request) usesVariables() bool {
-	return (r.class.Effects | r.makes()).Has(router.UsesUserVariable)
-}
-
-// mayWrite reports whether a request may write, or prepares what may.
-func (r *request) mayWrite() bool {
-	return r.class.Writes || r.class.Multi || r.making != nil && r.making.class.Writes
-}
-
-// makes are the effects of what a COM_STMT_PREPARE prepares.
-func (r *request) makes() router.Effects {
-	if r.making == nil {
-		return 0
-	}
-	return r.making.class.Effects
-}
-
 // staysBehind reports whether a SET statement may set a system variable that is not told to other servers: see replayOf.
 func staysBehind(sql []byte) bool {
 	sets := router.ReadSettings(sql)
